@@ -1,0 +1,182 @@
+/**
+ * A broker as a process of its own: ottla, or the reference (Apache Kafka, built by OTTLA_SHARED/reference/setup.sh), started the same way.
+ * Promises: started means that a Metadata request was answered; stop() and the end of this process leave no process behind.
+ * Does not: choose settings beyond those that one node needs; the caller's lines win.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, connect } from 'node:net';
+import { join, resolve } from 'node:path';
+import { performance } from 'node:perf_hooks';
+
+export type BrokerKind = 'ottla' | 'reference';
+
+export interface BrokerProcess {
+  readonly kind: BrokerKind;
+  readonly version: string;
+  readonly host: string;
+  readonly port: number;
+  readonly bootstrapServers: string;
+  /** Of the broker itself, not of a shell around it. */
+  readonly pid: number;
+  /** From the start of the process to the first Metadata answer. */
+  readonly readyMs: number;
+  /** Standard output and error. */
+  readonly logFile: string;
+  /** Asks it to end (SIGTERM), kills it after `timeoutMs`; resolves with its exit status or signal. */
+  stop(timeoutMs?: number): Promise<number | NodeJS.Signals>;
+  kill(signal: NodeJS.Signals): void;
+  readonly exited: Promise<number | NodeJS.Signals>;
+}
+
+export interface BrokerProcessOptions {
+  readonly kind: BrokerKind;
+  /** Holds the properties, the log and, below data/, the broker's directory. */
+  readonly dir: string;
+  /** 0 finds a free one. */
+  readonly port?: number;
+  /** Lines name=value for server.properties, after the ones that a single node needs, so that they win. */
+  readonly settings?: readonly string[];
+  /** Environment beyond this process's. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly readyTimeoutMs?: number;
+}
+
+const root = resolve(import.meta.dirname, '..');
+const living = new Set<ChildProcess>();
+process.on('exit', () => { for (const child of living) killGroup(child, 'SIGKILL'); });
+
+/** The directory with the reference's scripts and the suites, or null where this clone has none. */
+export function sharedDir(): string | null {
+  const dir = resolve(root, process.env['OTTLA_SHARED'] ?? '../shared');
+  return existsSync(join(dir, 'reference/setup.sh')) ? dir : null;
+}
+
+/** Builds the reference when that was not done before; returns its directory with bin/ and libs/. Throws when Java or Maven is missing. */
+export function referenceDir(): string {
+  const shared = sharedDir();
+  if (shared === null) throw new Error('no reference: set OTTLA_SHARED to a directory with reference/setup.sh');
+  return execFileSync(join(shared, 'reference/setup.sh'), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+}
+
+/** A port nobody listens on now. Another process may take it before the caller does: start again then. */
+export function freePort(host = '127.0.0.1'): Promise<number> {
+  return new Promise((done, failed) => {
+    const server = createServer().once('error', failed).listen(0, host, () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => done(port));
+    });
+  });
+}
+
+/** server.properties of a single node that is broker and controller, as Apache Kafka needs it and ottla takes it. */
+export function singleNodeProperties(options: { port: number; controllerPort: number; dataDir: string; settings?: readonly string[] }): string {
+  return [
+    'process.roles=broker,controller',
+    'node.id=1',
+    'controller.listener.names=CONTROLLER',
+    `controller.quorum.voters=1@127.0.0.1:${options.controllerPort}`,
+    `listeners=PLAINTEXT://127.0.0.1:${options.port},CONTROLLER://127.0.0.1:${options.controllerPort}`,
+    `advertised.listeners=PLAINTEXT://127.0.0.1:${options.port}`,
+    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL',
+    `log.dirs=${options.dataDir}`,
+    'offsets.topic.replication.factor=1',
+    'transaction.state.log.replication.factor=1',
+    'transaction.state.log.min.isr=1',
+    'share.coordinator.state.topic.replication.factor=1',
+    'share.coordinator.state.topic.min.isr=1',
+    'group.initial.rebalance.delay.ms=0',
+    ...(options.settings ?? []),
+  ].join('\n') + '\n';
+}
+
+/** OTTLA_COMMAND (a JSON array) replaces the command, to measure an installed or a built ottla. */
+export function ottlaCommand(): string[] {
+  const command = process.env['OTTLA_COMMAND'];
+  return command === undefined ? [process.execPath, join(root, 'src/cli.ts')] : JSON.parse(command) as string[];
+}
+
+export async function startBrokerProcess(options: BrokerProcessOptions): Promise<BrokerProcess> {
+  const { kind, dir } = options;
+  const port = options.port || await freePort();
+  const controllerPort = await freePort();
+  const dataDir = join(dir, 'data'), config = join(dir, 'server.properties'), logFile = join(dir, 'broker.log');
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(config, singleNodeProperties({ port, controllerPort, dataDir, ...(options.settings && { settings: options.settings }) }));
+  let command: string[], env: Record<string, string> = {}, version: string;
+  if (kind === 'reference') {
+    const reference = referenceDir();
+    version = `Apache Kafka ${readFileSync(join(reference, 'version'), 'utf8').trim()}`;
+    if (!existsSync(join(dataDir, 'meta.properties'))) {
+      const id = execFileSync(join(reference, 'bin/kafka-storage.sh'), ['random-uuid'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+      execFileSync(join(reference, 'bin/kafka-storage.sh'), ['format', '-t', id, '-c', config], { stdio: 'ignore' });
+    }
+    command = [join(reference, 'bin/kafka-server-start.sh'), config];
+    env = { LOG_DIR: dir, KAFKA_HEAP_OPTS: process.env['KAFKA_HEAP_OPTS'] ?? '-Xmx1g' };
+  } else {
+    version = `ottla ${(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version} (Node ${process.version})`;
+    command = [...ottlaCommand(), 'start', '--config', config];
+  }
+  const log = openSync(logFile, 'a');
+  const startedMs = performance.now();
+  // A group of its own, so that what the broker may start ends with it, and Ctrl-C reaches it only through stop().
+  const child = spawn(command[0]!, command.slice(1), { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...env, ...options.env }, cwd: dir });
+  closeSync(log);
+  living.add(child);
+  const exited = new Promise<number | NodeJS.Signals>((done) => {
+    child.once('error', () => { living.delete(child); done(127); });
+    child.once('exit', (code, signal) => { living.delete(child); done(code ?? signal ?? 0); });
+  });
+  let gone: number | NodeJS.Signals | null = null;
+  exited.then((status) => { gone = status; });
+  const deadlineMs = startedMs + (options.readyTimeoutMs ?? 60_000);
+  while (!await answersMetadata('127.0.0.1', port)) {
+    if (gone !== null) throw new Error(`${kind} ended with ${String(gone)} before it served:\n${logTail(logFile)}`);
+    if (performance.now() > deadlineMs) {
+      killGroup(child, 'SIGKILL');
+      throw new Error(`${kind} did not serve in time:\n${logTail(logFile)}`);
+    }
+  }
+  return {
+    kind, version, host: '127.0.0.1', port, bootstrapServers: `127.0.0.1:${port}`, pid: child.pid!, readyMs: performance.now() - startedMs, logFile, exited,
+    kill: (signal) => killGroup(child, signal),
+    async stop(timeoutMs = 30_000) {
+      killGroup(child, 'SIGTERM');
+      const timer = setTimeout(() => killGroup(child, 'SIGKILL'), timeoutMs);
+      try { return await exited; } finally { clearTimeout(timer); }
+    },
+  };
+}
+
+export function logTail(file: string, lines = 20): string {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+}
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+// size:4=16 apiKey:2=3 (Metadata) version:2=1 correlationId:4 clientId:2=-1 (null) topics:4=0 (none)
+const METADATA_REQUEST = Buffer.from('0000000e' + '0003' + '0001' + '0000000b' + 'ffff' + '00000000', 'hex');
+
+/** One attempt: true once a Metadata answer names at least one broker. A refused connection costs about 2 ms, so a caller may ask in a loop. */
+function answersMetadata(host: string, port: number): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect({ host, port });
+    let answer = Buffer.alloc(0);
+    const end = (yes: boolean) => { socket.destroy(); setTimeout(done, yes ? 0 : 2, yes); };
+    socket.setTimeout(5_000, () => end(false));
+    socket.once('error', () => end(false)).once('end', () => end(false));
+    socket.once('connect', () => socket.write(METADATA_REQUEST));
+    socket.on('data', (chunk) => {
+      answer = Buffer.concat([answer, chunk]);
+      // size:4 correlationId:4 brokers:4 ...
+      if (answer.length >= 12 && answer.length >= answer.readInt32BE(0) + 4) end(answer.readInt32BE(8) > 0);
+    });
+  });
+}
