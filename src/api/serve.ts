@@ -1,0 +1,73 @@
+/**
+ * How an API is served: a handler is one element of the array in its domain's file, and everything that speaks of served APIs (ApiVersions, the
+ * README's table, the contract tests) is derived from those arrays.
+ *
+ * A handler gets a decoded request and gives the response, or a promise of it. What writes must enter its queue (a log's, a
+ * coordinator's) before the first `await`: requests of one connection are started in arrival order, and that is the order it may count on.
+ */
+import { versionRange } from '../../protocol/schema.ts';
+import type { AnyApi, Api, Input, RangeText, Value } from '../../protocol/schema.ts';
+import type { ErrorCode } from '../../protocol/errors.ts';
+import type { Node } from './node.ts';
+
+/** What a handler may know of the connection that a request came on. */
+export interface ConnectionInfo {
+  readonly id: number;
+  readonly listener: string;
+  readonly remoteAddress: string;
+  /** The address and port at which the client reached us. */
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly principal: string;
+  clientSoftwareName: string;
+  clientSoftwareVersion: string;
+}
+
+export interface RequestContext {
+  readonly apiVersion: number;
+  readonly clientId: string | null;
+  readonly correlationId: number;
+  /** Monotonic ms at which the request was whole. */
+  readonly receivedMs: number;
+  readonly connection: ConnectionInfo;
+  readonly node: Node;
+}
+
+/** A handler's answer when the client is sent none (acks=0). */
+export const noAnswer = Symbol('no answer');
+/** A handler's answer when all it can say is to close the connection (acks=0 that failed, as Kafka does). */
+export const closeConnection = Symbol('close connection');
+
+export type Outcome<R> = R | typeof noAnswer | typeof closeConnection;
+
+export interface Handler<Q, S> {
+  handle(request: Q, context: RequestContext): Outcome<S> | Promise<Outcome<S>>;
+  /** The response that tells one error for the whole request, in the shape that this API has for it. */
+  onError(code: ErrorCode, request: Q, context: RequestContext, message: string | null): Outcome<S>;
+}
+
+export interface Served {
+  readonly api: AnyApi;
+  readonly versionMin: number;
+  readonly versionMax: number;
+  /** The least version that ApiVersions tells. It differs from what is served for Produce alone. */
+  readonly advertisedMin: number;
+  readonly handle: (request: any, context: RequestContext) => unknown;
+  readonly onError: (code: ErrorCode, request: any, context: RequestContext, message: string | null) => unknown;
+}
+
+export function serve<A extends Api<any, any>>(
+  api: A,
+  versions: RangeText,
+  handler: Handler<Value<A['request']>, Input<A['response']>> & { advertisedMin?: number },
+): Served {
+  const { min, max } = versionRange(versions);
+  return {
+    api,
+    versionMin: min,
+    versionMax: max,
+    advertisedMin: handler.advertisedMin ?? min,
+    handle: (request, context) => handler.handle(request, context),
+    onError: (code, request, context, message) => handler.onError(code, request, context, message),
+  };
+}

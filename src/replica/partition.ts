@@ -1,0 +1,191 @@
+/**
+ * One partition that this node has a replica of: its log, its leadership, and who waits on it.
+ *
+ * Promises: a batch is acknowledged to acks=all once the high watermark has passed it, and to acks=1 once it has been handed to the file; all that one turn
+ * of the event loop appends leaves in one write; whoever waits is woken when the data, the watermark, the leadership or the log goes.
+ * Does not check a client's batch (`protocol/record` does) and does not choose leaders (the controller does).
+ */
+import { ErrorCode } from '../../protocol/errors.ts';
+import type { AppendOrigin, AppendResult, Log } from '../../storage/log.ts';
+import type { Turn, TurnOwner } from '../runtime/turn.ts';
+import { CommitQueue } from './waiting.ts';
+import type { ParkedFetch, Watched } from './waiting.ts';
+
+/** What the metadata says of a partition, as far as a replica of it needs to know. */
+export interface PartitionState {
+  readonly leader: number;
+  readonly leaderEpoch: number;
+  readonly partitionEpoch: number;
+  readonly replicas: readonly number[];
+  readonly isr: readonly number[];
+}
+
+export class Partition implements TurnOwner, Watched {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  readonly log: Log;
+  readonly #nodeId: number;
+  readonly #turn: Turn;
+  #state: PartitionState;
+  #turnPending = false;
+  #writing = false;
+  #writeAgain = false;
+  /** Appended and not yet being written; being written and not yet readable. */
+  #queuedBytes = 0;
+  #writingBytes = 0;
+  /** acks=all: by the high watermark. */
+  readonly #committed = new CommitQueue();
+  /** acks=1: by the end of what was written. */
+  readonly #written = new CommitQueue();
+  readonly #watchers = new Set<ParkedFetch>();
+  #closed = false;
+
+  constructor(options: { topic: string; topicId: string; partition: number; log: Log; nodeId: number; turn: Turn; state: PartitionState }) {
+    this.topic = options.topic;
+    this.topicId = options.topicId;
+    this.partition = options.partition;
+    this.log = options.log;
+    this.#nodeId = options.nodeId;
+    this.#turn = options.turn;
+    this.#state = options.state;
+    this.log.onWritten = (endOffset) => this.#onWritten(endOffset);
+    this.log.onWriteFailed = (_error, fromOffset) => this.#onWriteFailed(fromOffset);
+    // Alone in the in-sync replicas, everything that is in the log is committed.
+    if (this.isLeader) this.#advanceHighWatermark();
+  }
+
+  get state(): PartitionState {
+    return this.#state;
+  }
+
+  get isLeader(): boolean {
+    return this.#state.leader === this.#nodeId && !this.#closed;
+  }
+
+  get leaderEpoch(): number {
+    return this.#state.leaderEpoch;
+  }
+
+  /** Takes over what the metadata says now. A new leader epoch ends every wait: the waiter must look again. */
+  update(state: PartitionState): void {
+    const moved = state.leaderEpoch !== this.#state.leaderEpoch || state.leader !== this.#state.leader;
+    this.#state = state;
+    if (!moved) return;
+    if (!this.isLeader) this.#failWaiters(ErrorCode.NOT_LEADER_OR_FOLLOWER);
+    for (const watcher of [...this.#watchers]) watcher.end();
+    if (this.isLeader) this.#advanceHighWatermark();
+  }
+
+  /**
+   * KIP-320's check of the leader epoch that a client or follower believes in; -1 is no belief.
+   * FENCED_LEADER_EPOCH: it is behind; UNKNOWN_LEADER_EPOCH: we are.
+   */
+  checkLeader(currentLeaderEpoch: number): ErrorCode {
+    if (!this.isLeader) return ErrorCode.NOT_LEADER_OR_FOLLOWER;
+    if (currentLeaderEpoch >= 0 && currentLeaderEpoch !== this.#state.leaderEpoch) {
+      return currentLeaderEpoch < this.#state.leaderEpoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH;
+    }
+    return ErrorCode.NONE;
+  }
+
+  /** Appends a validated batch as the leader. It is written at the end of this turn; use `whenWritten` or `whenCommitted` to hear of it. */
+  append(batch: Buffer, origin: AppendOrigin, nowMs: number): AppendResult {
+    const result = this.log.append(batch, { leaderEpoch: this.#state.leaderEpoch, nowMs, origin });
+    if (result.error === ErrorCode.NONE && !result.duplicate) {
+      this.#queuedBytes += batch.length;
+      this.#writeSoon();
+    }
+    return result;
+  }
+
+  #writeSoon(): void {
+    if (this.#turnPending) return;
+    this.#turnPending = true;
+    this.#turn.add(this);
+  }
+
+  endTurn(): void {
+    this.#turnPending = false;
+    if (this.#closed) return;
+    if (this.#writing) {
+      this.#writeAgain = true;
+      return;
+    }
+    this.#writing = true;
+    this.#writingBytes += this.#queuedBytes;
+    this.#queuedBytes = 0;
+    void this.log.write().then(this.#wrote, this.#wrote);
+  }
+
+  /** `call` is called once, when all below `offset` is committed (acks=all) or written (acks=1), or when it will not be. */
+  whenCommitted(offset: number, call: (errorCode: ErrorCode) => void): void {
+    if (offset <= this.log.highWatermark) call(ErrorCode.NONE);
+    else this.#committed.add(offset, call);
+  }
+
+  whenWritten(offset: number, call: (errorCode: ErrorCode) => void): void {
+    if (offset <= this.log.writtenEndOffset) call(ErrorCode.NONE);
+    else this.#written.add(offset, call);
+  }
+
+  addWatcher(fetch: ParkedFetch): void {
+    this.#watchers.add(fetch);
+  }
+
+  removeWatcher(fetch: ParkedFetch): void {
+    this.#watchers.delete(fetch);
+  }
+
+  /** The log start offset has moved, or something else that a waiting fetch must see at once. */
+  wakeWatchers(): void {
+    for (const watcher of [...this.#watchers]) watcher.end();
+  }
+
+  /** This node keeps the replica no longer, or cannot: everybody who waits is told. The log is its owner's to close or delete. */
+  leave(errorCode: ErrorCode): void {
+    this.#closed = true;
+    this.#failWaiters(errorCode);
+    this.wakeWatchers();
+  }
+
+  readonly #wrote = (): void => {
+    this.#writing = false;
+    if (!this.#writeAgain) return;
+    this.#writeAgain = false;
+    this.#writeSoon();
+  };
+
+  #onWritten(endOffset: number): void {
+    this.#written.advance(endOffset, ErrorCode.NONE);
+    if (this.isLeader) this.#advanceHighWatermark();
+  }
+
+  #onWriteFailed(fromOffset: number): void {
+    this.#written.fail(fromOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+    this.#committed.fail(fromOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+    if (this.log.failed) this.wakeWatchers();
+  }
+
+  /** The high watermark is the least log end of the in-sync replicas; with this replica alone among them, it is the end of what was written. */
+  #advanceHighWatermark(): void {
+    const { isr } = this.#state;
+    if (isr.length !== 1 || isr[0] !== this.#nodeId) return;
+    const log = this.log;
+    const before = log.highWatermark;
+    if (log.writtenEndOffset <= before) return;
+    const stableBefore = log.lastStableOffset;
+    log.advanceHighWatermark(log.writtenEndOffset);
+    const bytes = this.#writingBytes;
+    this.#writingBytes = 0;
+    this.#committed.advance(log.highWatermark, ErrorCode.NONE);
+    if (this.#watchers.size === 0) return;
+    const stableMoved = log.lastStableOffset > stableBefore;
+    for (const watcher of [...this.#watchers]) if (stableMoved || !watcher.committedOnly) watcher.more(bytes);
+  }
+
+  #failWaiters(errorCode: ErrorCode): void {
+    this.#committed.fail(-1, errorCode);
+    this.#written.fail(-1, errorCode);
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Reads for one fetch: several partitions, in order, under one byte limit, waiting for data when there is too little.
+ *
+ * Promises: the first partition with data gives at least one whole batch whatever the limits say, so that a consumer always gets on (KIP-74); no
+ * read goes beyond what the reader may see (the high watermark; the last stable offset under read_committed); a wait ends once, by bytes,
+ * by time, or by a change of the partition. An error of one partition is that partition's answer.
+ * Does not know of sessions or of the wire.
+ */
+import { ErrorCode } from '../../protocol/errors.ts';
+import type { AbortedTransaction, LogRead } from '../../storage/log.ts';
+import type { Timers } from '../runtime/runtime.ts';
+import type { FetchPartition } from './fetch-sessions.ts';
+import type { Partition } from './partition.ts';
+import { ParkedFetch } from './waiting.ts';
+
+export interface ReadOptions {
+  readonly maxWaitMs: number;
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly readCommitted: boolean;
+  /** Largest number of bytes that one fetch is given, whatever it asks (fetch.max.bytes). */
+  readonly maxBytesOfBroker: number;
+  readonly timers: Timers;
+  /** undefined, or the code to answer, where this node has no such partition. */
+  find(asked: FetchPartition): Partition | ErrorCode;
+}
+
+export interface ReadAnswer {
+  readonly asked: FetchPartition;
+  readonly errorCode: ErrorCode;
+  readonly highWatermark: number;
+  readonly lastStableOffset: number;
+  readonly logStartOffset: number;
+  readonly abortedTransactions: readonly AbortedTransaction[] | null;
+  readonly divergingEpoch: { readonly epoch: number; readonly endOffset: number } | null;
+  /** Told with NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH (KIP-951). */
+  readonly currentLeader: { readonly leaderId: number; readonly leaderEpoch: number } | null;
+  /** Views of the log: valid while the answer is being sent. */
+  readonly records: readonly Buffer[];
+  readonly recordsBytes: number;
+}
+
+const NO_RECORDS: readonly Buffer[] = [];
+
+/** Reads at once, and again when a wait has ended. The answers are in the order of `asked`. */
+export async function readPartitions(asked: readonly FetchPartition[], options: ReadOptions): Promise<readonly ReadAnswer[]> {
+  const first = await readOnce(asked, options);
+  if (options.maxWaitMs <= 0 || asked.length === 0 || first.bytes >= options.minBytes || first.mustAnswer) return first.answers;
+  const watched: Partition[] = [];
+  for (const one of asked) {
+    const found = options.find(one);
+    if (typeof found !== 'number') watched.push(found);
+  }
+  // Something may have been written since it was read: look again before lying down, or a wake-up is lost.
+  if (moved(first.answers, watched, options)) return (await readOnce(asked, options)).answers;
+  await new Promise<void>((complete) => {
+    new ParkedFetch({ bytesMissing: options.minBytes - first.bytes, committedOnly: options.readCommitted, watched, maxWaitMs: options.maxWaitMs, timers: options.timers, complete });
+  });
+  return (await readOnce(asked, options)).answers;
+}
+
+function moved(answers: readonly ReadAnswer[], watched: readonly Partition[], options: ReadOptions): boolean {
+  return answers.some((answer, i) => {
+    const partition = watched[i];
+    return partition === undefined || visibleEnd(partition, options.readCommitted) !== (options.readCommitted ? answer.lastStableOffset : answer.highWatermark);
+  });
+}
+
+function visibleEnd(partition: Partition, readCommitted: boolean): number {
+  return readCommitted ? partition.log.lastStableOffset : partition.log.highWatermark;
+}
+
+interface Round {
+  readonly answers: readonly ReadAnswer[];
+  readonly bytes: number;
+  /** An error or a divergence: the client must hear of it now. */
+  readonly mustAnswer: boolean;
+}
+
+async function readOnce(asked: readonly FetchPartition[], options: ReadOptions): Promise<Round> {
+  const answers: ReadAnswer[] = [];
+  let bytesLeft = Math.min(options.maxBytes, options.maxBytesOfBroker);
+  let bytes = 0;
+  let mustAnswer = false;
+  for (const one of asked) {
+    const found = options.find(one);
+    if (typeof found === 'number') {
+      answers.push(failed(one, found, null));
+      mustAnswer = true;
+      continue;
+    }
+    const answer = readPartition(found, one, bytesLeft, bytes === 0, options);
+    const settled = answer instanceof Promise ? await answer : answer;
+    if (settled.errorCode !== ErrorCode.NONE || settled.divergingEpoch !== null) mustAnswer = true;
+    bytes += settled.recordsBytes;
+    bytesLeft = Math.max(0, bytesLeft - settled.recordsBytes);
+    answers.push(settled);
+  }
+  return { answers, bytes, mustAnswer };
+}
+
+function readPartition(partition: Partition, asked: FetchPartition, bytesLeft: number, needsOne: boolean, options: ReadOptions): ReadAnswer | Promise<ReadAnswer> {
+  const refusal = partition.checkLeader(asked.currentLeaderEpoch);
+  if (refusal !== ErrorCode.NONE) return failed(asked, refusal, partition);
+  const log = partition.log;
+  if (log.failed) return failed(asked, ErrorCode.KAFKA_STORAGE_ERROR, null);
+  const { fetchOffset } = asked;
+  // Taken before a read that may wait: the answer must not tell of a watermark beyond the records it carries.
+  const highWatermark = log.highWatermark;
+  const lastStableOffset = log.lastStableOffset;
+  const logStartOffset = log.logStartOffset;
+  const told = { asked, highWatermark, lastStableOffset, logStartOffset, currentLeader: null };
+  if (asked.lastFetchedEpoch >= 0) {
+    // KIP-595: whoever fetched its last record in another epoch than ours at that place must cut back first.
+    const end = log.endOffsetForEpoch(asked.lastFetchedEpoch);
+    if (end === null || end.epoch < asked.lastFetchedEpoch || end.endOffset < fetchOffset) {
+      return { ...told, errorCode: ErrorCode.NONE, divergingEpoch: end ?? { epoch: -1, endOffset: -1 }, abortedTransactions: null, records: NO_RECORDS, recordsBytes: 0 };
+    }
+  }
+  if (fetchOffset < logStartOffset || fetchOffset > log.logEndOffset) return failed(asked, ErrorCode.OFFSET_OUT_OF_RANGE, null);
+  const endOffset = options.readCommitted ? lastStableOffset : highWatermark;
+  const maxBytes = Math.min(asked.partitionMaxBytes, bytesLeft);
+  const answer = (read: LogRead | null): ReadAnswer => ({
+    ...told,
+    errorCode: ErrorCode.NONE,
+    divergingEpoch: null,
+    abortedTransactions: options.readCommitted ? (read === null ? [] : log.abortedTransactions(fetchOffset, read.nextOffset)) : null,
+    records: read === null ? NO_RECORDS : read.buffers,
+    recordsBytes: read === null ? 0 : read.bytes,
+  });
+  if (fetchOffset >= endOffset || (maxBytes <= 0 && !needsOne)) return answer(null);
+  const read = log.read(fetchOffset, { maxBytes, endOffset, minOneBatch: needsOne });
+  return read instanceof Promise ? read.then(answer) : answer(read);
+}
+
+function failed(asked: FetchPartition, errorCode: ErrorCode, partition: Partition | null): ReadAnswer {
+  const currentLeader = partition === null ? null : { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch };
+  return {
+    asked, errorCode, highWatermark: -1, lastStableOffset: -1, logStartOffset: -1, abortedTransactions: null, divergingEpoch: null,
+    currentLeader, records: NO_RECORDS, recordsBytes: 0,
+  };
+}

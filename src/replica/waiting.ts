@@ -1,0 +1,96 @@
+/**
+ * Parked requests: fetches that wait for data, produces that wait to be committed. Each is woken exactly once: by data, by the watermark, by
+ * time, or by the partition leaving.
+ *
+ * Does not own timers beyond a fetch's own deadline, does not read logs, does not build answers.
+ */
+import type { Timer, Timers } from '../runtime/runtime.ts';
+import type { ErrorCode } from '../../protocol/errors.ts';
+
+/** What a parked fetch watches. */
+export interface Watched {
+  addWatcher(fetch: ParkedFetch): void;
+  removeWatcher(fetch: ParkedFetch): void;
+}
+
+export class ParkedFetch {
+  /** Only committed transactions count as data (read_committed). */
+  readonly committedOnly: boolean;
+  #bytesMissing: number;
+  #watched: readonly Watched[];
+  #timer: Timer | null = null;
+  #complete: (() => void) | null;
+
+  /** `complete` is called once, from the event that ended the wait. `bytesMissing`: how much more must become readable. */
+  constructor(options: { bytesMissing: number; committedOnly: boolean; watched: readonly Watched[]; maxWaitMs: number; timers: Timers; complete: () => void }) {
+    this.#bytesMissing = options.bytesMissing;
+    this.committedOnly = options.committedOnly;
+    this.#watched = options.watched;
+    this.#complete = options.complete;
+    for (const watched of this.#watched) watched.addWatcher(this);
+    this.#timer = options.timers.after(options.maxWaitMs, () => this.end());
+  }
+
+  /** So many bytes more can be read by now. */
+  more(bytes: number): void {
+    this.#bytesMissing -= bytes;
+    if (this.#bytesMissing <= 0) this.end();
+  }
+
+  /** Ends the wait whatever there is: time is up, leadership moved, or the partition left. */
+  end(): void {
+    const complete = this.#complete;
+    if (complete === null) return;
+    this.#complete = null;
+    this.#timer?.cancel();
+    for (const watched of this.#watched) watched.removeWatcher(this);
+    this.#watched = [];
+    complete();
+  }
+}
+
+/** Offsets that somebody waits for, in rising order, each with what to do then. A queue on an array with a moving head: two numbers' worth of work an entry. */
+export class CommitQueue {
+  #offsets: number[] = [];
+  #calls: ((errorCode: ErrorCode) => void)[] = [];
+  #first = 0;
+
+  get length(): number {
+    return this.#offsets.length - this.#first;
+  }
+
+  /** `call` is called with NONE once all below `offset` is committed, or with the error that prevents it. Offsets must not fall. */
+  add(offset: number, call: (errorCode: ErrorCode) => void): void {
+    this.#offsets.push(offset);
+    this.#calls.push(call);
+  }
+
+  /** Everything below `highWatermark` is committed. */
+  advance(highWatermark: number, none: ErrorCode): void {
+    let first = this.#first;
+    const offsets = this.#offsets;
+    while (first < offsets.length && offsets[first]! <= highWatermark) {
+      const call = this.#calls[first]!;
+      this.#first = ++first;
+      call(none);
+    }
+    if (first === offsets.length) {
+      offsets.length = 0;
+      this.#calls.length = 0;
+      this.#first = 0;
+    } else if (first > 4096) {
+      offsets.splice(0, first);
+      this.#calls.splice(0, first);
+      this.#first = 0;
+    }
+  }
+
+  /** Nothing at or above `offset` will ever be committed here. */
+  fail(offset: number, errorCode: ErrorCode): void {
+    let keep = this.#offsets.length;
+    while (keep > this.#first && this.#offsets[keep - 1]! > offset) keep--;
+    const calls = this.#calls.splice(keep);
+    this.#offsets.length = keep;
+    for (const call of calls) call(errorCode);
+  }
+}

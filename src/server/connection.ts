@@ -1,0 +1,256 @@
+/**
+ * One client connection: frames in, answers out, in the order of the requests.
+ *
+ * Promises: requests start in arrival order and are answered in that order, whatever order they finish in; all answers of one turn leave in one
+ * vectored write; reading pauses when the connection's or the node's share of bytes in flight is spent, when too many requests wait, or
+ * when the client does not take its answers. After `close` nothing is written and late answers are dropped.
+ * Does not know what a request means: `dispatch` does.
+ */
+import type { Socket } from '../runtime/runtime.ts';
+import type { Turn, TurnOwner } from '../runtime/turn.ts';
+import type { ByteBudget } from './budget.ts';
+import { FrameCutter } from './frames.ts';
+
+/** One request's place in the line of answers. */
+export interface Slot {
+  readonly connection: Connection;
+  readonly frameBytes: number;
+  /** undefined while the request is being served; null when it gets no answer (acks=0). */
+  answer: readonly Buffer[] | null | undefined;
+}
+
+export interface ConnectionLimits {
+  /** socket.request.max.bytes */
+  readonly frameBytesMax: number;
+  /** Requests of one connection that are being served. */
+  readonly requestsInFlightMax: number;
+  /** Bytes of requests of this connection that are being served. */
+  readonly bytesInFlightMax: number;
+  /** Bytes of answers that the client has not taken. */
+  readonly outputBytesMax: number;
+}
+
+export interface ConnectionOwner {
+  readonly turn: Turn;
+  readonly budget: ByteBudget;
+  readonly limits: ConnectionLimits;
+  monotonicMs(): number;
+  dispatch(connection: Connection, frame: Buffer): void;
+  /** Malformed bytes: said once in the log, the connection is closed already. */
+  malformed(connection: Connection, reason: string): void;
+  closed(connection: Connection): void;
+}
+
+export class Connection implements TurnOwner {
+  readonly id: number;
+  readonly listener: string;
+  readonly socket: Socket;
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+  readonly localPort: number;
+  principal = 'User:ANONYMOUS';
+  clientSoftwareName = '';
+  clientSoftwareVersion = '';
+  /** Monotonic ms of the last whole request or answer: a client that trickles bytes is idle. */
+  lastActiveMs: number;
+  /** Whole requests taken so far. */
+  requests = 0;
+
+  readonly #owner: ConnectionOwner;
+  readonly #cutter: FrameCutter;
+  /** Requests not yet answered, oldest first, from `#first` on. */
+  #slots: Slot[] = [];
+  #first = 0;
+  #out: Buffer[] = [];
+  #bytesInFlight = 0;
+  #bytesArriving = 0;
+  #closed = false;
+  #reading = true;
+  #waitsForRoom = false;
+  #waitsForDrain = false;
+  #turnPending = false;
+  #draining = false;
+  readonly #take = (frame: Buffer): boolean => this.#frame(frame);
+
+  constructor(id: number, listener: string, socket: Socket, owner: ConnectionOwner) {
+    this.id = id;
+    this.listener = listener;
+    this.socket = socket;
+    this.remoteAddress = socket.remoteAddress;
+    this.localAddress = socket.localAddress;
+    this.localPort = socket.localPort;
+    this.#owner = owner;
+    this.lastActiveMs = owner.monotonicMs();
+    this.#cutter = new FrameCutter(owner.limits.frameBytesMax);
+    socket.onData = (chunk) => this.#data(chunk);
+    socket.onClose = () => this.#ended();
+    socket.onDrain = () => this.#drained();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Requests that are being served. */
+  get inFlight(): number {
+    return this.#slots.length - this.#first;
+  }
+
+  /** The place in the line for a request that has just arrived. */
+  enqueue(frameBytes: number): Slot {
+    const slot: Slot = { connection: this, frameBytes, answer: undefined };
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  /** Gives a slot its answer, once; null for none. The buffers must stay as they are until the socket has taken them. */
+  answer(slot: Slot, buffers: readonly Buffer[] | null): void {
+    if (this.#closed) return;
+    slot.answer = buffers;
+    const slots = this.#slots;
+    let first = this.#first;
+    while (first < slots.length) {
+      const head = slots[first]!;
+      if (head.answer === undefined) break;
+      if (head.answer !== null) for (const buffer of head.answer) this.#out.push(buffer);
+      this.#release(head.frameBytes);
+      first++;
+    }
+    if (first === this.#first) return;
+    if (first === slots.length) {
+      slots.length = 0;
+      first = 0;
+    } else if (first > 1024) {
+      slots.splice(0, first);
+      first = 0;
+    }
+    this.#first = first;
+    this.#schedule();
+  }
+
+  /** Writes the answers of this turn and looks whether reading may go on. */
+  endTurn(): void {
+    this.#turnPending = false;
+    if (this.#closed) return;
+    if (this.#out.length > 0) {
+      const out = this.#out;
+      this.#out = [];
+      this.lastActiveMs = this.#owner.monotonicMs();
+      this.socket.write(out);
+    }
+    if (this.#draining && this.inFlight === 0) this.closeAfterAnswers();
+    else this.#balance();
+  }
+
+  /** Takes no more requests, and closes once those being served are answered. */
+  drain(): void {
+    if (this.#closed) return;
+    this.#draining = true;
+    this.socket.pause();
+    if (this.inFlight === 0) this.closeAfterAnswers();
+  }
+
+  /** Ends the connection at once; answers under way are dropped. */
+  close(): void {
+    if (this.#closed) return;
+    this.#forget();
+    this.socket.destroy();
+  }
+
+  /** Sends the answers that are ready, then ends. */
+  closeAfterAnswers(): void {
+    if (this.#closed) return;
+    const out = this.#out;
+    this.#forget();
+    if (out.length > 0) this.socket.write(out);
+    this.socket.end();
+  }
+
+  #data(chunk: Buffer): void {
+    if (this.#closed) return;
+    try {
+      this.#cutter.push(chunk, this.#take);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.malformed(error.message);
+      return;
+    }
+    if (this.#closed) return;
+    const arriving = this.#cutter.heldBytes;
+    if (arriving !== this.#bytesArriving) {
+      this.#owner.budget.arriving(arriving - this.#bytesArriving);
+      this.#bytesArriving = arriving;
+      if (this.#owner.budget.stuck) return this.malformed(`unfinished frames hold ${this.#owner.budget.bytes} bytes, the limit is ${this.#owner.budget.bytesMax}`);
+    }
+    this.#balance();
+  }
+
+  /** Closes the connection because its bytes are not Kafka's; nothing else is touched. */
+  malformed(reason: string): void {
+    if (this.#closed) return;
+    this.close();
+    this.#owner.malformed(this, reason);
+  }
+
+  #frame(frame: Buffer): boolean {
+    this.requests++;
+    this.lastActiveMs = this.#owner.monotonicMs();
+    this.#bytesInFlight += frame.length;
+    this.#owner.budget.take(frame.length);
+    this.#owner.dispatch(this, frame);
+    return !this.#closed;
+  }
+
+  #release(bytes: number): void {
+    this.#bytesInFlight -= bytes;
+    this.#owner.budget.give(bytes);
+  }
+
+  #schedule(): void {
+    if (this.#turnPending) return;
+    this.#turnPending = true;
+    this.#owner.turn.add(this);
+  }
+
+  /** Pauses or resumes reading by what is in flight. */
+  #balance(): void {
+    const { limits, budget } = this.#owner;
+    if (this.socket.queuedBytes > limits.outputBytesMax) this.#waitsForDrain = true;
+    if (budget.spent && this.#bytesInFlight + this.#bytesArriving > 0 && !this.#waitsForRoom) {
+      this.#waitsForRoom = true;
+      budget.waitForRoom(() => {
+        this.#waitsForRoom = false;
+        this.#schedule();
+      });
+    }
+    const full = this.#draining || this.#waitsForDrain || this.#waitsForRoom || this.inFlight >= limits.requestsInFlightMax || this.#bytesInFlight >= limits.bytesInFlightMax;
+    if (full === !this.#reading) return;
+    this.#reading = !full;
+    if (full) this.socket.pause();
+    else this.socket.resume();
+  }
+
+  #drained(): void {
+    if (this.#closed || !this.#waitsForDrain) return;
+    this.#waitsForDrain = false;
+    this.#balance();
+  }
+
+  #ended(): void {
+    if (this.#closed) return;
+    this.#forget();
+  }
+
+  /** Gives back everything this connection holds. */
+  #forget(): void {
+    this.#closed = true;
+    this.#slots = [];
+    this.#first = 0;
+    this.#out = [];
+    this.#owner.budget.give(this.#bytesInFlight);
+    this.#owner.budget.arriving(-this.#bytesArriving);
+    this.#bytesInFlight = 0;
+    this.#bytesArriving = 0;
+    this.#owner.closed(this);
+  }
+}

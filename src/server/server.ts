@@ -1,0 +1,156 @@
+/**
+ * The listening side of a node: accepts connections on its listeners, holds them to their limits, and closes what idles.
+ *
+ * Promises: no more connections than `connectionsMax` in all and `connectionsPerAddressMax` from one address (one more is closed at once and
+ * counted); a connection that says nothing within the first-request time, or nothing for the idle time while nothing of its own is being served, is closed.
+ * Does not know what a request means.
+ */
+import type { Listener, Network, Socket, Timer, Timers, Clock } from '../runtime/runtime.ts';
+import type { Turn } from '../runtime/turn.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { ByteBudget } from './budget.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionLimits, ConnectionOwner } from './connection.ts';
+
+export interface ServerLimits extends ConnectionLimits {
+  /** max.connections */
+  readonly connectionsMax: number;
+  /** max.connections.per.ip */
+  readonly connectionsPerAddressMax: number;
+  /** max.connections.per.ip.overrides, by address. */
+  readonly connectionsPerAddressOverrides: ReadonlyMap<string, number>;
+  /** Bytes of requests of all connections that are being served or arriving. */
+  readonly bytesInFlightTotalMax: number;
+  /** connections.max.idle.ms */
+  readonly idleMsMax: number;
+  /** How long a new connection may take to send its first whole request. */
+  readonly firstRequestMsMax: number;
+}
+
+export interface ServerOptions {
+  readonly network: Network;
+  readonly timers: Timers;
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly log: Logger;
+  readonly limits: ServerLimits;
+  readonly dispatch: (connection: Connection, frame: Buffer) => void;
+}
+
+export class Server implements ConnectionOwner {
+  readonly turn: Turn;
+  readonly budget: ByteBudget;
+  readonly limits: ServerLimits;
+  readonly #options: ServerOptions;
+  readonly #connections = new Set<Connection>();
+  readonly #perAddress = new Map<string, number>();
+  readonly #listeners: Listener[] = [];
+  #nextId = 1;
+  #sweep: Timer | null = null;
+  #refused = 0;
+  #saidRefusedMs = -Infinity;
+  #stopping = false;
+  #allClosed: (() => void) | null = null;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    this.turn = options.turn;
+    this.limits = options.limits;
+    this.budget = new ByteBudget(options.limits.bytesInFlightTotalMax);
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Connections closed at once because a limit was reached. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  monotonicMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+
+  dispatch(connection: Connection, frame: Buffer): void {
+    this.#options.dispatch(connection, frame);
+  }
+
+  malformed(connection: Connection, reason: string): void {
+    this.#options.log.warn(`connection ${connection.id} from ${connection.remoteAddress} closed: ${reason}`);
+  }
+
+  closed(connection: Connection): void {
+    this.#connections.delete(connection);
+    const left = this.#perAddress.get(connection.remoteAddress)! - 1;
+    if (left === 0) this.#perAddress.delete(connection.remoteAddress);
+    else this.#perAddress.set(connection.remoteAddress, left);
+    if (this.#connections.size === 0) this.#allClosed?.();
+  }
+
+  /** Serves on one more address. Rejects with the operating system's error (EADDRINUSE ...). */
+  async listen(listener: string, address: { host: string; port: number }): Promise<Listener> {
+    const opened = await this.#options.network.listen(address, (socket) => this.#accept(listener, socket));
+    this.#listeners.push(opened);
+    this.#scheduleSweep();
+    return opened;
+  }
+
+  /** Stops accepting, gives what is being served up to `graceMs` to be answered, then closes every connection. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#sweep?.cancel();
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    const grace = this.#options.timers.after(graceMs, () => {
+      for (const connection of [...this.#connections]) connection.close();
+    });
+    for (const connection of [...this.#connections]) connection.drain();
+    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#allClosed = resolve));
+    grace.cancel();
+  }
+
+  #accept(listener: string, socket: Socket): void {
+    const address = socket.remoteAddress;
+    const here = this.#perAddress.get(address) ?? 0;
+    const { connectionsMax, connectionsPerAddressMax, connectionsPerAddressOverrides } = this.limits;
+    const perAddressMax = connectionsPerAddressOverrides.get(address) ?? connectionsPerAddressMax;
+    if (this.#stopping || this.#connections.size >= connectionsMax || here >= perAddressMax) {
+      this.#refuse(address, here >= perAddressMax ? `max.connections.per.ip is ${perAddressMax}` : `max.connections is ${connectionsMax}`);
+      socket.onData = () => {};
+      socket.onClose = () => {};
+      socket.destroy();
+      return;
+    }
+    this.#perAddress.set(address, here + 1);
+    this.#connections.add(new Connection(this.#nextId++, listener, socket, this));
+  }
+
+  /** A flood of refused connections is one line a second, not one each. */
+  #refuse(address: string, why: string): void {
+    this.#refused++;
+    const now = this.monotonicMs();
+    if (this.#stopping || now - this.#saidRefusedMs < 1000) return;
+    this.#saidRefusedMs = now;
+    this.#options.log.warn(`connection from ${address} refused: ${why} (${this.#refused} refused so far)`);
+  }
+
+  #scheduleSweep(): void {
+    if (this.#sweep !== null || this.#stopping) return;
+    const { idleMsMax, firstRequestMsMax } = this.limits;
+    const everyMs = Math.max(50, Math.min(idleMsMax, firstRequestMsMax) / 4);
+    this.#sweep = this.#options.timers.after(Math.min(everyMs, 10_000), () => {
+      this.#sweep = null;
+      this.#closeIdle();
+      this.#scheduleSweep();
+    });
+  }
+
+  #closeIdle(): void {
+    const now = this.monotonicMs();
+    for (const connection of this.#connections) {
+      if (connection.inFlight > 0) continue;
+      const allowed = connection.requests === 0 ? this.limits.firstRequestMsMax : this.limits.idleMsMax;
+      if (now - connection.lastActiveMs >= allowed) connection.close();
+    }
+  }
+}
