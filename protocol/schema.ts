@@ -90,7 +90,7 @@ export class Field<V, I, O extends boolean> {
     return this.#with({ isIgnorable: true });
   }
 
-  /** Lies among the tagged fields of these versions, and is written only when it is not at its default. */
+  /** Lies among the tagged fields of these versions, nowhere in others, and is written only when it is not at its default. */
   tagged(tag: number, versions: RangeText): Field<V, I, true> {
     return this.#with({ tag, taggedVersions: versions });
   }

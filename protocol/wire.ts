@@ -1,0 +1,438 @@
+/**
+ * Bytes in and bytes out: a reader over one frame and a writer that grows, with Kafka's primitive types.
+ *
+ * Promises: a reader never looks past its end, and whatever is wrong with the bytes is a RangeError; a writer refuses what does not fit its
+ * type with a TypeError, copies small byte strings and passes large ones on by reference. Knows nothing of messages: `compile.ts` does.
+ */
+import { readText, readUuid, textBytes, writeText, writeUuid } from './text.ts';
+
+/** What one frame may ask for besides its own length. */
+export interface ReaderLimits {
+  /** Elements of all arrays of a frame taken together; an element costs about a hundred bytes once decoded. */
+  readonly elementsMax: number;
+  /** Tagged fields of one struct. Kafka's own messages have at most a handful. */
+  readonly tagsMax: number;
+}
+
+export const defaultReaderLimits: ReaderLimits = { elementsMax: 1_000_000, tagsMax: 64 };
+
+/** 2^53. An int64 beyond it, either way, reads as this much: it is only compared, and no offset or time is that large. */
+export const INT64_SATURATED = 2 ** 53;
+
+/** A position in a frame. What it returns as bytes are views of the frame. */
+export class Reader {
+  readonly buffer: Buffer;
+  position: number;
+  readonly end: number;
+  /** Elements that arrays may still have. */
+  elementsLeft: number;
+  readonly tagsMax: number;
+
+  constructor(buffer: Buffer, position = 0, end = buffer.length, limits: ReaderLimits = defaultReaderLimits) {
+    if (position < 0 || end > buffer.length || position > end) throw new TypeError(`no bytes from ${position} to ${end} in ${buffer.length}`);
+    this.buffer = buffer;
+    this.position = position;
+    this.end = end;
+    this.elementsLeft = limits.elementsMax;
+    this.tagsMax = limits.tagsMax;
+  }
+
+  get remaining(): number {
+    return this.end - this.position;
+  }
+
+  /** Moves on by `length` and returns where it was. */
+  #take(length: number): number {
+    const position = this.position;
+    if (length > this.end - position || length < 0) throw shortOf('the reader', length, this.end - position);
+    this.position = position + length;
+    return position;
+  }
+
+  int8(): number {
+    return this.buffer.readInt8(this.#take(1));
+  }
+
+  int16(): number {
+    return this.buffer.readInt16BE(this.#take(2));
+  }
+
+  int32(): number {
+    return this.buffer.readInt32BE(this.#take(4));
+  }
+
+  uint16(): number {
+    return this.buffer.readUInt16BE(this.#take(2));
+  }
+
+  uint32(): number {
+    return this.buffer.readUInt32BE(this.#take(4));
+  }
+
+  /** Saturates at +-2^53. */
+  int64(): number {
+    return readInt64(this.buffer, this.#take(8));
+  }
+
+  int64Exact(): bigint {
+    return readInt64Exact(this.buffer, this.#take(8));
+  }
+
+  float64(): number {
+    return readFloat64(this.buffer, this.#take(8));
+  }
+
+  bool(): boolean {
+    return this.int8() !== 0;
+  }
+
+  uuid(): string {
+    return readUuid(this.buffer, this.#take(16));
+  }
+
+  /** 0 to 2^32-1. */
+  unsignedVarint(): number {
+    const position = this.position;
+    if (position < this.end && this.buffer[position]! < 128) {
+      this.position = position + 1;
+      return this.buffer[position]!;
+    }
+    return readUnsignedVarint(this, position, this.end);
+  }
+
+  /** Zigzag, 32 bits. */
+  varint(): number {
+    const value = this.unsignedVarint();
+    return (value >>> 1) ^ -(value & 1);
+  }
+
+  /** 0 to 2^64-1. */
+  unsignedVarlong(): bigint {
+    let value = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = this.buffer[this.#take(1)]!;
+      value |= BigInt(byte & 127) << shift;
+      // The tenth byte holds the last bit; Java drops what lies above it.
+      if (byte < 128) return BigInt.asUintN(64, value);
+    }
+    throw new RangeError(`varlong of more than 10 bytes before ${this.position}`);
+  }
+
+  /** Zigzag, 64 bits. */
+  varlong(): bigint {
+    const value = this.unsignedVarlong();
+    return (value >> 1n) ^ -(value & 1n);
+  }
+
+  /** The next `length` bytes as a view. */
+  bytes(length: number): Buffer {
+    const position = this.#take(length);
+    return this.buffer.subarray(position, position + length);
+  }
+
+  /** int16 length and UTF-8; null for length -1. */
+  nullableString(): string | null {
+    const length = this.int16();
+    if (length === -1) return null;
+    return readText(this.buffer, this.#take(length), length);
+  }
+}
+
+/** The error for bytes that end too early, or for a length that they cannot hold. */
+export function shortOf(what: string, needed: number, left: number): RangeError {
+  return new RangeError(`${what} needs ${needed} bytes, ${left} are left`);
+}
+
+export function readInt64(buffer: Buffer, position: number): number {
+  const high = (buffer[position]! << 24) | (buffer[position + 1]! << 16) | (buffer[position + 2]! << 8) | buffer[position + 3]!;
+  const low = ((buffer[position + 4]! << 24) | (buffer[position + 5]! << 16) | (buffer[position + 6]! << 8) | buffer[position + 7]!) >>> 0;
+  if (high >= 0x200000) return INT64_SATURATED;
+  if (high < -0x200000) return -INT64_SATURATED;
+  return high * 4294967296 + low;
+}
+
+// Eight bytes pass through a DataView of our own: four times as fast as Buffer's methods for bigints, which split and shift.
+const eightBytes = Buffer.alloc(8);
+const eightBytesView = new DataView(eightBytes.buffer, eightBytes.byteOffset, 8);
+
+export function readInt64Exact(buffer: Buffer, position: number): bigint {
+  for (let i = 0; i < 8; i++) eightBytes[i] = buffer[position + i]!;
+  return eightBytesView.getBigInt64(0);
+}
+
+export function readFloat64(buffer: Buffer, position: number): number {
+  for (let i = 0; i < 8; i++) eightBytes[i] = buffer[position + i]!;
+  return eightBytesView.getFloat64(0);
+}
+
+/** Reads a varint of any length at `position`, which may be `end`; leaves the reader behind it. */
+export function readUnsignedVarint(reader: Reader, position: number, end: number): number {
+  const buffer = reader.buffer;
+  let value = 0;
+  for (let shift = 0; shift < 35; shift += 7) {
+    if (position >= end) throw shortOf('varint', 1, 0);
+    const byte = buffer[position++]!;
+    // The fifth byte holds the last 4 bits; Java drops what lies above them, and so does <<.
+    value |= (byte & 127) << shift;
+    if (byte < 128) {
+      reader.position = position;
+      return value >>> 0;
+    }
+  }
+  throw new RangeError(`varint of more than 5 bytes before ${position}`);
+}
+
+/** Writers take over where the last one stopped in a chunk of this size, so that small frames cost no allocation of their own. */
+const CHUNK_BYTES = 16 * 1024;
+/** What is left of a chunk is not worth keeping below this. */
+const CHUNK_REST_BYTES_MIN = 1024;
+/** Byte strings from this length on are passed on by reference: a copy of less costs less than one more element of a vectored write. */
+export const REFERENCE_BYTES_MIN = 1024;
+
+const noBytes: Buffer = Buffer.alloc(0);
+let spareChunk: Buffer = noBytes;
+let sparePosition = 0;
+
+/**
+ * Collects bytes into a chunk, and the references between them. Compiled encoders write into `buffer` from `position` on, after `ensure`.
+ */
+export class Writer {
+  buffer: Buffer;
+  position: number;
+  /** Where the bytes begin that are in no segment yet. */
+  #start: number;
+  #segments: Buffer[] = [];
+  #segmentsBytes = 0;
+
+  constructor() {
+    this.buffer = spareChunk;
+    this.position = sparePosition;
+    this.#start = sparePosition;
+    spareChunk = noBytes;
+    sparePosition = 0;
+  }
+
+  /** Bytes written so far, referenced ones included. */
+  get length(): number {
+    return this.#segmentsBytes + this.position - this.#start;
+  }
+
+  /** Makes room for `length` more bytes; `buffer` and `position` may change. */
+  ensure(length: number): void {
+    if (length > this.buffer.length - this.position) this.grow(length);
+  }
+
+  grow(length: number): void {
+    const pending = this.position - this.#start;
+    const chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, 2 * (pending + length)));
+    this.buffer.copy(chunk, 0, this.#start, this.position);
+    this.buffer = chunk;
+    this.#start = 0;
+    this.position = pending;
+  }
+
+  int8(value: number): void {
+    this.ensure(1);
+    this.position = this.buffer.writeInt8(value, this.position);
+  }
+
+  int16(value: number): void {
+    this.ensure(2);
+    this.position = this.buffer.writeInt16BE(value, this.position);
+  }
+
+  int32(value: number): void {
+    this.ensure(4);
+    this.position = this.buffer.writeInt32BE(value, this.position);
+  }
+
+  uint32(value: number): void {
+    this.ensure(4);
+    this.position = this.buffer.writeUInt32BE(value, this.position);
+  }
+
+  int64(value: number): void {
+    if (!Number.isSafeInteger(value)) throw new TypeError(`${value} is not a whole number within 2^53`);
+    this.ensure(8);
+    writeInt64(this.buffer, this.position, value);
+    this.position += 8;
+  }
+
+  int64Exact(value: bigint): void {
+    this.ensure(8);
+    writeInt64Exact(this.buffer, this.position, value);
+    this.position += 8;
+  }
+
+  uuid(value: string): void {
+    this.ensure(16);
+    writeUuid(this.buffer, this.position, value);
+    this.position += 16;
+  }
+
+  /** 0 to 2^32-1. */
+  unsignedVarint(value: number): void {
+    this.ensure(5);
+    this.position = writeUnsignedVarint(this.buffer, this.position, value);
+  }
+
+  /** Zigzag, 32 bits. */
+  varint(value: number): void {
+    this.unsignedVarint(((value << 1) ^ (value >> 31)) >>> 0);
+  }
+
+  /** 0 to 2^64-1. */
+  unsignedVarlong(value: bigint): void {
+    this.ensure(10);
+    for (; value > 127n; value >>= 7n) this.buffer[this.position++] = Number(value & 127n) | 128;
+    this.buffer[this.position++] = Number(value);
+  }
+
+  /** Zigzag, 64 bits. */
+  varlong(value: bigint): void {
+    this.unsignedVarlong(BigInt.asUintN(64, (value << 1n) ^ (value >> 63n)));
+  }
+
+  /** int16 length and UTF-8; length -1 for null. */
+  nullableString(value: string | null): void {
+    if (value === null) return this.int16(-1);
+    this.ensure(2 + 3 * value.length);
+    this.position = writeString(this.buffer, this.position, value);
+  }
+
+  /** A large one is not copied: it must stay as it is until what `finish` returns has been used. */
+  bytes(value: Buffer): void {
+    if (value.length >= REFERENCE_BYTES_MIN) return this.#reference(value);
+    this.copy(value);
+  }
+
+  copy(value: Buffer): void {
+    this.ensure(value.length);
+    this.position += value.copy(this.buffer, this.position);
+  }
+
+  #reference(value: Buffer): void {
+    this.#cut();
+    this.#segments.push(value);
+    this.#segmentsBytes += value.length;
+  }
+
+  /** Makes a segment of what is pending. */
+  #cut(): void {
+    if (this.position === this.#start) return;
+    this.#segments.push(this.buffer.subarray(this.#start, this.position));
+    this.#segmentsBytes += this.position - this.#start;
+    this.#start = this.position;
+  }
+
+  /** Where the next byte goes, as `insertUnsignedVarint` wants it. */
+  mark(): number {
+    return this.position - this.#start;
+  }
+
+  /** Puts the number of bytes since `mark` before them. No reference may have been passed on since. */
+  insertLength(mark: number): void {
+    const length = this.position - this.#start - mark;
+    const lengthBytes = unsignedVarintBytes(length);
+    this.ensure(lengthBytes);
+    const from = this.#start + mark;
+    this.buffer.copyWithin(from + lengthBytes, from, this.position);
+    writeUnsignedVarint(this.buffer, from, length);
+    this.position += lengthBytes;
+  }
+
+  /** All that was written, in order, as few buffers as the references allow. The writer is empty afterwards. */
+  finish(): Buffer[] {
+    this.#cut();
+    const segments = this.#segments;
+    const rest = this.buffer.length - this.position;
+    if (rest >= CHUNK_REST_BYTES_MIN && rest > spareChunk.length - sparePosition) {
+      spareChunk = this.buffer;
+      sparePosition = this.position;
+    }
+    this.buffer = noBytes;
+    this.position = this.#start = this.#segmentsBytes = 0;
+    this.#segments = [];
+    return segments;
+  }
+
+  /** As `finish`, copied to one buffer, for what is kept rather than sent. */
+  finishCopy(): Buffer {
+    const length = this.length;
+    const segments = this.finish();
+    const copy = Buffer.allocUnsafe(length);
+    let position = 0;
+    for (const segment of segments) position += segment.copy(copy, position);
+    return copy;
+  }
+}
+
+export function unsignedVarintBytes(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5;
+}
+
+/** Returns the position after it. There must be room for five bytes. */
+export function writeUnsignedVarint(buffer: Buffer, position: number, value: number): number {
+  while (value > 127) {
+    buffer[position++] = (value & 127) | 128;
+    value >>>= 7;
+  }
+  buffer[position] = value;
+  return position + 1;
+}
+
+/** `value` is a safe integer. */
+export function writeInt64(buffer: Buffer, position: number, value: number): void {
+  const high = Math.floor(value / 4294967296);
+  buffer[position] = high >>> 24;
+  buffer[position + 1] = high >>> 16;
+  buffer[position + 2] = high >>> 8;
+  buffer[position + 3] = high;
+  buffer[position + 4] = value >>> 24;
+  buffer[position + 5] = value >>> 16;
+  buffer[position + 6] = value >>> 8;
+  buffer[position + 7] = value;
+}
+
+export function writeInt64Exact(buffer: Buffer, position: number, value: bigint): void {
+  eightBytesView.setBigInt64(0, value);
+  if (eightBytesView.getBigInt64(0) !== value) throw new TypeError(`${value} has more than 64 bits`);
+  for (let i = 0; i < 8; i++) buffer[position + i] = eightBytes[i]!;
+}
+
+export function writeFloat64(buffer: Buffer, position: number, value: number): void {
+  eightBytesView.setFloat64(0, value);
+  for (let i = 0; i < 8; i++) buffer[position + i] = eightBytes[i]!;
+}
+
+const STRING_BYTES_MAX = 0x7fff;
+
+/** int16 length and UTF-8. There must be room for the length and three bytes a character. */
+export function writeString(buffer: Buffer, position: number, value: string): number {
+  const end = writeText(buffer, position + 2, value);
+  const length = end - position - 2;
+  if (length > STRING_BYTES_MAX) throw tooLong(length);
+  buffer[position] = length >>> 8;
+  buffer[position + 1] = length;
+  return end;
+}
+
+/** Varint of length + 1 and UTF-8. There must be room for three bytes of length and three a character. */
+export function writeCompactString(buffer: Buffer, position: number, value: string): number {
+  // Nearly always the length takes one byte or is that of ASCII text, and nothing has to be moved.
+  const lengthBytes = unsignedVarintBytes(value.length + 1);
+  const end = writeText(buffer, position + lengthBytes, value);
+  const length = end - position - lengthBytes;
+  if (length === value.length) {
+    if (length > STRING_BYTES_MAX) throw tooLong(length);
+    writeUnsignedVarint(buffer, position, length + 1);
+    return end;
+  }
+  const bytes = textBytes(value);
+  if (bytes > STRING_BYTES_MAX) throw tooLong(bytes);
+  return writeText(buffer, writeUnsignedVarint(buffer, position, bytes + 1), value);
+}
+
+function tooLong(length: number): TypeError {
+  return new TypeError(`a string of ${length} bytes is longer than ${STRING_BYTES_MAX}`);
+}
