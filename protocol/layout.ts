@@ -134,6 +134,7 @@ export function isDefaultSource(field: AnyField, value: string, mode: Int64Mode)
         const condition = isDefaultSource(of, `${value}.${name}`, mode);
         return mayBeLeftOut(of) ? `(${value}.${name} === undefined || ${condition})` : condition;
       });
+      if (field.nullableVersions !== undefined) inner.unshift(`${value} !== null`);
       return inner.length === 0 ? 'true' : `(${inner.join(' && ')})`;
     }
     default:
