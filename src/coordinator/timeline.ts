@@ -87,8 +87,12 @@ export class TimelineMap<K, V> {
   /** The newest uncommitted change of a key. */
   readonly #pending = new Map<K, Change>();
 
-  constructor(timeline: Timeline) {
+  readonly #undone: ((value: V) => void) | undefined;
+
+  /** `undone` is told of every value that was set and, by a revert, never came to be. */
+  constructor(timeline: Timeline, options: { undone?: (value: V) => void } = {}) {
     this.#timeline = timeline;
+    this.#undone = options.undone;
   }
 
   get(key: K): V | undefined {
@@ -177,5 +181,6 @@ export class TimelineMap<K, V> {
     assert(this.#pending.get(key) === change, 'changes are undone newest first');
     if (change.previous === undefined || change.previous.committed) this.#pending.delete(key);
     else this.#pending.set(key, change.previous);
+    if (change.value !== ABSENT) this.#undone?.(change.value as V);
   }
 }

@@ -1,0 +1,581 @@
+/**
+ * The classic group protocol: what JoinGroup, SyncGroup, Heartbeat, LeaveGroup and the passing of time do to a group.
+ *
+ * Promises: Kafka's rules, code for code (GroupMetadataManager of 4.3.1): the initial delay, rebalance and session timeouts, ids given before joining
+ * (KIP-394), static members that come back without a rebalance (KIP-345, 814), members that join and never sync (KIP-568). Every request that waits is answered
+ * once. Nothing here waits: time comes from deadlines, and what must be written is returned as records.
+ * Does not: validate what needs no group (`group-coordinator.ts` does), store offsets, or know the log.
+ *
+ * Membership is soft state: a group's records are written when a generation has its assignment or nobody is left, not at every step in between, so these
+ * records are not replayed by the shard that wrote them; `settled` undoes or completes what hangs on them.
+ */
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
+import type { Value } from '../../protocol/schema.ts';
+import type { HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest } from '../../protocol/messages/groups.ts';
+import type { Input } from '../../protocol/schema.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Clock, Random } from '../runtime/runtime.ts';
+import { Answer, ClassicGroup, hasSatisfiedHeartbeat, joinError, memberMetadata, NO_ASSIGNMENT, sameProtocols, syncError } from './classic-group.ts';
+import type { ClassicMember, GroupProtocol, JoinAnswer, SyncAnswer } from './classic-group.ts';
+import { Deadline } from './deadline.ts';
+import { coordinatorErrorOf } from './errors.ts';
+import { emptyGroupRecord, groupRecord } from './group-records.ts';
+import type { GroupRecord } from './group-records.ts';
+import type { Outcome } from './shard.ts';
+
+export interface ClassicGroupSettings {
+  readonly initialRebalanceDelayMs: number;
+  readonly groupSizeMax: number;
+  /** How long a member that joins for the first time may be kept waiting before it counts as gone. Not a setting in Kafka either. */
+  readonly newMemberJoinTimeoutMs: number;
+}
+
+/** Who asks. */
+export interface Caller {
+  readonly apiVersion: number;
+  /** '' when the client gave none. */
+  readonly clientId: string;
+  /** As Java prints an address: "/127.0.0.1". */
+  readonly clientHost: string;
+}
+
+export type Effect = Outcome<GroupRecord, null>;
+export const NO_EFFECT: Effect = { records: [], response: null };
+
+/** JoinGroup since version 4 wants a member to come back with the id it was given (KIP-394). */
+const MEMBER_ID_REQUIRED_SINCE = 4;
+/** JoinGroup since version 9 can tell a leader to keep the assignment as it is (KIP-814). */
+const SKIP_ASSIGNMENT_SINCE = 9;
+
+type Join = Value<typeof JoinGroupRequest>;
+type Sync = Value<typeof SyncGroupRequest>;
+
+/** What this room needs of the one that holds all groups of a shard. */
+export interface Groups {
+  /** Whether the group is still the one of its name: timers may outlive it. */
+  isCurrent(group: ClassicGroup): boolean;
+  /** For what time does: runs the operation as one of the shard's, and writes what it returns. */
+  run(operation: () => Effect): void;
+}
+
+export class ClassicGroups {
+  readonly #settings: ClassicGroupSettings;
+  readonly #groups: Groups;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #logger: Logger;
+  readonly #deadline: (overdue: () => void) => Deadline;
+
+  constructor(options: { settings: ClassicGroupSettings; groups: Groups; clock: Clock; random: Random; logger: Logger; deadline: (overdue: () => void) => Deadline }) {
+    this.#settings = options.settings;
+    this.#groups = options.groups;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#logger = options.logger;
+    this.#deadline = options.deadline;
+  }
+
+  /** A group without members, in no map yet. */
+  create(id: string): ClassicGroup {
+    return new ClassicGroup({ id, state: 'Empty', stateSinceMs: this.#clock.wallMs(), deadline: this.#deadline, onSyncDeadline: (group) => this.#onSyncDeadline(group) });
+  }
+
+  /** A group as a record tells it. Its timers start with `onLoaded`. */
+  load(id: string, value: Extract<GroupRecord, { type: 'group' }>['value'] & object): ClassicGroup {
+    const group = new ClassicGroup({
+      id,
+      state: value.members.length === 0 ? 'Empty' : 'Stable',
+      stateSinceMs: value.currentStateTimestamp,
+      generationId: value.generation,
+      protocolType: value.protocolType === '' ? null : value.protocolType,
+      protocolName: value.protocol,
+      leaderId: value.members.some(({ memberId }) => memberId === value.leader) ? value.leader : null,
+      deadline: this.#deadline,
+      onSyncDeadline: (overdue) => this.#onSyncDeadline(overdue),
+    });
+    for (const one of value.members) {
+      const member = this.#newMember(group, {
+        id: one.memberId,
+        instanceId: one.groupInstanceId,
+        clientId: one.clientId,
+        clientHost: one.clientHost,
+        // Before version 1 of the record there was one timeout for both.
+        rebalanceTimeoutMs: one.rebalanceTimeout === -1 ? one.sessionTimeout : one.rebalanceTimeout,
+        sessionTimeoutMs: one.sessionTimeout,
+        protocolType: value.protocolType,
+        protocols: [{ name: value.protocol ?? '', metadata: Buffer.from(one.subscription) }],
+        assignment: Buffer.from(one.assignment),
+      });
+      group.add(member, null);
+    }
+    group.subscribedTopics = group.computeSubscribedTopics();
+    return group;
+  }
+
+  onLoaded(group: ClassicGroup): void {
+    for (const member of group.members.values()) member.session.set(member.sessionTimeoutMs);
+    if (group.members.size > this.#settings.groupSizeMax) {
+      this.#groups.run(() => this.#prepareRebalance(group, `it has ${group.members.size} members, more than the ${this.#settings.groupSizeMax} that group.max.size allows`));
+    }
+  }
+
+  // ---- JoinGroup
+
+  /** `isNew`: the group was made for this request, and has to be written if nothing else is. */
+  join(group: ClassicGroup, isNew: boolean, request: Join, caller: Caller, answer: Answer<JoinAnswer>): Effect {
+    let effect = NO_EFFECT;
+    if (!this.#accepts(group, request.memberId)) {
+      group.remove(request.memberId);
+      answer.give(joinError('', ErrorCode.GROUP_MAX_SIZE_REACHED));
+    } else if (!group.supportsProtocols(request.protocolType, request.protocols)) {
+      answer.give(joinError(request.memberId, ErrorCode.INCONSISTENT_GROUP_PROTOCOL));
+    } else if (request.memberId === '') {
+      effect = this.#joinNewMember(group, request, caller, answer);
+    } else {
+      effect = this.#joinExistingMember(group, request, caller, answer);
+    }
+    if (!isNew || effect.records.length > 0) return effect;
+    return {
+      records: [emptyGroupRecord(group.id, group.stateSinceMs)],
+      response: null,
+      replay: false,
+      settled: (error) => {
+        // The group that everybody joined meanwhile never came to be.
+        if (error === null) return;
+        const code = coordinatorErrorOf(error);
+        if (group.state !== 'Dead') group.die(this.#clock.wallMs(), code);
+        if (!answer.given) answer.give(joinError('', code));
+      },
+    };
+  }
+
+  #accepts(group: ClassicGroup, memberId: string): boolean {
+    const { groupSizeMax } = this.#settings;
+    switch (group.state) {
+      case 'Empty':
+      case 'Dead':
+        return true;
+      case 'PreparingRebalance':
+        // The first to come back keep their places, and the size counts those only: it may be over the limit since the limit was lowered.
+        return (group.members.get(memberId)?.awaitingJoin ?? null) !== null || group.awaitingJoinCount < groupSizeMax;
+      case 'CompletingRebalance':
+      case 'Stable':
+        return group.members.has(memberId) || group.members.size < groupSizeMax;
+    }
+  }
+
+  #joinNewMember(group: ClassicGroup, request: Join, caller: Caller, answer: Answer<JoinAnswer>): Effect {
+    const instanceId = request.groupInstanceId;
+    const memberId = `${instanceId ?? caller.clientId}-${this.#javaUuid()}`;
+    if (instanceId !== null) {
+      const existing = group.staticMembers.get(instanceId);
+      if (existing !== undefined) return this.#replaceStaticMember(group, request, caller, existing, memberId, answer);
+      return this.#addMember(group, request, caller, memberId, answer);
+    }
+    if (caller.apiVersion < MEMBER_ID_REQUIRED_SINCE) return this.#addMember(group, request, caller, memberId, answer);
+    const deadline = this.#deadline(() =>
+      this.#run(group, () => {
+        group.removePendingJoin(memberId);
+        return group.state === 'PreparingRebalance' && group.hasAllMembersJoined ? this.#completeJoin(group) : NO_EFFECT;
+      }),
+    );
+    group.pendingJoins.set(memberId, deadline);
+    deadline.set(request.sessionTimeoutMs);
+    answer.give(joinError(memberId, ErrorCode.MEMBER_ID_REQUIRED));
+    return NO_EFFECT;
+  }
+
+  #joinExistingMember(group: ClassicGroup, request: Join, caller: Caller, answer: Answer<JoinAnswer>): Effect {
+    const { memberId } = request;
+    if (group.pendingJoins.has(memberId)) {
+      // Kafka's coordinator ends in an exception here: whoever was given an id had no instance id.
+      if (request.groupInstanceId !== null) {
+        answer.give(joinError('', ErrorCode.UNKNOWN_SERVER_ERROR));
+        return NO_EFFECT;
+      }
+      return this.#addMember(group, request, caller, memberId, answer);
+    }
+    const refusal = group.validateMember(memberId, request.groupInstanceId);
+    if (refusal !== ErrorCode.NONE) {
+      answer.give(joinError(memberId, refusal));
+      return NO_EFFECT;
+    }
+    const member = group.members.get(memberId)!;
+    const isUnchanged = sameProtocols(member.protocols, request.protocols);
+    switch (group.state) {
+      case 'PreparingRebalance':
+        return this.#updateMember(group, request, member, `member ${quote(memberId)} joins again`, answer);
+      case 'CompletingRebalance':
+        // It may not have got the answer to its first JoinGroup, so it is given again.
+        if (isUnchanged) break;
+        return this.#updateMember(group, request, member, `member ${quote(memberId)} has other metadata`, answer);
+      case 'Stable':
+        // The leader joins again to have partitions assigned anew, for example because a topic has more of them.
+        if (isUnchanged && group.leaderId !== memberId) break;
+        return this.#updateMember(group, request, member, `${group.leaderId === memberId ? 'leader' : 'member'} ${quote(memberId)} joins again`, answer);
+      case 'Empty':
+      case 'Dead':
+        answer.give(joinError(memberId, group.state === 'Dead' ? ErrorCode.COORDINATOR_NOT_AVAILABLE : ErrorCode.UNKNOWN_MEMBER_ID));
+        return NO_EFFECT;
+    }
+    answer.give(this.#joinedAnswer(group, member));
+    return NO_EFFECT;
+  }
+
+  /** The current generation as this member sees it: the leader alone sees the others. */
+  #joinedAnswer(group: ClassicGroup, member: ClassicMember): JoinAnswer {
+    return {
+      errorCode: ErrorCode.NONE,
+      memberId: member.id,
+      generationId: group.generationId,
+      protocolType: group.protocolType,
+      protocolName: group.protocolName,
+      leader: group.leaderId ?? '',
+      members:
+        group.leaderId !== member.id || group.state === 'Stable'
+          ? []
+          : Array.from(group.members.values(), (one) => ({ memberId: one.id, groupInstanceId: one.instanceId, metadata: memberMetadata(one, group.protocolName) })),
+    };
+  }
+
+  #addMember(group: ClassicGroup, request: Join, caller: Caller, memberId: string, answer: Answer<JoinAnswer>): Effect {
+    const member = this.#newMember(group, {
+      id: memberId,
+      instanceId: request.groupInstanceId,
+      clientId: caller.clientId,
+      clientHost: caller.clientHost,
+      rebalanceTimeoutMs: request.rebalanceTimeoutMs,
+      sessionTimeoutMs: request.sessionTimeoutMs,
+      protocolType: request.protocolType,
+      protocols: ownProtocols(request),
+      assignment: NO_ASSIGNMENT,
+    });
+    member.isNew = true;
+    if (group.state === 'PreparingRebalance' && group.previousState === 'Empty') group.newMemberAdded = true;
+    group.add(member, answer);
+    // It cannot send heartbeats yet. If its client gave up, many of its kind may wait here: after this time it is expected to have asked again.
+    member.session.set(this.#settings.newMemberJoinTimeoutMs);
+    return this.#rebalanceOrCompleteJoin(group, `new member ${quote(memberId)}`);
+  }
+
+  #updateMember(group: ClassicGroup, request: Join, member: ClassicMember, reason: string, answer: Answer<JoinAnswer>): Effect {
+    group.update(member, { protocols: ownProtocols(request), rebalanceTimeoutMs: request.rebalanceTimeoutMs, sessionTimeoutMs: request.sessionTimeoutMs }, answer);
+    return this.#rebalanceOrCompleteJoin(group, reason);
+  }
+
+  /** KIP-345: a known instance without a member id is a restarted one. It takes its own place again. */
+  #replaceStaticMember(group: ClassicGroup, request: Join, caller: Caller, oldId: string, newId: string, answer: Answer<JoinAnswer>): Effect {
+    const old = group.members.get(oldId)!;
+    const before = { protocols: old.protocols, rebalanceTimeoutMs: old.rebalanceTimeoutMs, sessionTimeoutMs: old.sessionTimeoutMs };
+    const oldLeader = group.leaderId;
+    const member = this.#newMember(group, { ...old, id: newId });
+    group.replaceStaticMember(oldId, member);
+    member.session.set(old.sessionTimeoutMs);
+    group.update(member, { protocols: ownProtocols(request), rebalanceTimeoutMs: request.rebalanceTimeoutMs, sessionTimeoutMs: request.sessionTimeoutMs }, answer);
+    switch (group.state) {
+      case 'Stable':
+        if (group.selectProtocol() === group.protocolName) break;
+        return this.#rebalanceOrCompleteJoin(group, `instance ${quote(request.groupInstanceId)} came back and changes the protocol`);
+      case 'CompletingRebalance':
+        // The leader may assign to the old id, and the new one would get nothing.
+        return this.#prepareRebalance(group, `instance ${quote(request.groupInstanceId)} came back`);
+      default:
+        return this.#maybeCompleteJoin(group);
+    }
+    // No rebalance: the new member id is written down, and the member is told of the generation that goes on.
+    const generationId = group.generationId;
+    return {
+      records: [groupRecord(group)],
+      response: null,
+      replay: false,
+      settled: (error) => {
+        if (error !== null) {
+          const code = coordinatorErrorOf(error);
+          if (member.awaitingJoin === answer) {
+            group.completeJoin(member, { ...this.#joinedAnswer(group, member), errorCode: code, memberId: '', leader: oldLeader ?? '', members: [] });
+            const restored = this.#newMember(group, { ...member, ...before, id: oldId });
+            group.replaceStaticMember(newId, restored);
+            restored.session.set(restored.sessionTimeoutMs);
+          }
+          return;
+        }
+        // Meanwhile a rebalance may have begun, in which this request counts as joining and is answered with the next generation.
+        if (member.awaitingJoin !== answer || group.state !== 'Stable' || group.generationId !== generationId) return;
+        if (caller.apiVersion >= SKIP_ASSIGNMENT_SINCE) {
+          const isLeader = group.leaderId === newId;
+          group.completeJoin(member, {
+            ...this.#joinedAnswer(group, member),
+            skipAssignment: isLeader,
+            members: isLeader
+              ? Array.from(group.members.values(), (one) => ({ memberId: one.id, groupInstanceId: one.instanceId, metadata: memberMetadata(one, group.protocolName) }))
+              : [],
+          });
+        } else {
+          // An older client would assign anew if it learned that it leads: it is told of the leader of before, which is nobody.
+          group.completeJoin(member, { ...this.#joinedAnswer(group, member), leader: oldLeader ?? '', members: [] });
+        }
+      },
+    };
+  }
+
+  // ---- the joining phase
+
+  #rebalanceOrCompleteJoin(group: ClassicGroup, reason: string): Effect {
+    return group.canRebalance ? this.#prepareRebalance(group, reason) : this.#maybeCompleteJoin(group);
+  }
+
+  #prepareRebalance(group: ClassicGroup, reason: string): Effect {
+    if (group.state === 'CompletingRebalance') this.#answerSyncs(group, ErrorCode.REBALANCE_IN_PROGRESS);
+    group.pendingSyncs.clear();
+    group.syncDeadline.cancel();
+    const isInitial = group.state === 'Empty';
+    group.transitionTo('PreparingRebalance', this.#clock.wallMs());
+    this.#logger.info(`group ${quote(group.id)}: rebalance after generation ${group.generationId}: ${reason}`);
+    if (isInitial) {
+      // More members are likely to follow at once, so the first generation waits for them.
+      const delayMs = this.#settings.initialRebalanceDelayMs;
+      this.#delayFirstGeneration(group, delayMs, Math.max(group.rebalanceTimeoutMs - delayMs, 0));
+      return NO_EFFECT;
+    }
+    if (group.hasAllMembersJoined) return this.#completeJoin(group);
+    group.onJoinDeadline = () => this.#run(group, () => this.#completeJoin(group));
+    group.joinDeadline.set(group.rebalanceTimeoutMs);
+    return NO_EFFECT;
+  }
+
+  #delayFirstGeneration(group: ClassicGroup, delayMs: number, remainingMs: number): void {
+    group.onJoinDeadline = () =>
+      this.#run(group, () => {
+        if (!group.newMemberAdded || remainingMs === 0) return this.#completeJoin(group);
+        group.newMemberAdded = false;
+        this.#delayFirstGeneration(group, Math.min(this.#settings.initialRebalanceDelayMs, remainingMs), Math.max(remainingMs - delayMs, 0));
+        return NO_EFFECT;
+      });
+    group.joinDeadline.set(delayMs);
+  }
+
+  #maybeCompleteJoin(group: ClassicGroup): Effect {
+    if (group.state !== 'PreparingRebalance' || group.previousState === 'Empty' || !group.hasAllMembersJoined) return NO_EFFECT;
+    return this.#completeJoin(group);
+  }
+
+  /** Ends the joining phase: who is not here now, and is not static, is out; the others are told of their generation. */
+  #completeJoin(group: ClassicGroup): Effect {
+    group.joinDeadline.cancel();
+    for (const member of [...group.members.values()]) {
+      if (member.awaitingJoin !== null || member.instanceId !== null) continue;
+      this.#logger.info(`group ${quote(group.id)}: member ${quote(member.id)} did not join in time and is removed`);
+      group.remove(member.id);
+    }
+    if (!group.electJoinedLeader() && group.members.size > 0) {
+      // Only static members are left, and none has come: wait for one of them, or for their sessions to end.
+      group.onJoinDeadline = () => this.#run(group, () => this.#completeJoin(group));
+      group.joinDeadline.set(group.rebalanceTimeoutMs);
+      return NO_EFFECT;
+    }
+    group.initNextGeneration(this.#clock.wallMs());
+    if (group.state === 'Empty') {
+      this.#logger.info(`group ${quote(group.id)}: generation ${group.generationId} is empty`);
+      // If this fails, the generation before lives on in the log with members who will time out.
+      return { records: [groupRecord(group)], response: null, replay: false, settled: (error) => this.#warnNotWritten(group, error) };
+    }
+    this.#logger.info(`group ${quote(group.id)}: generation ${group.generationId} has ${group.members.size} members`);
+    for (const member of group.members.values()) {
+      group.completeJoin(member, this.#joinedAnswer(group, member));
+      member.session.set(member.sessionTimeoutMs);
+      member.isNew = false;
+      group.pendingSyncs.add(member.id);
+    }
+    group.syncDeadline.set(group.rebalanceTimeoutMs);
+    return NO_EFFECT;
+  }
+
+  #warnNotWritten(group: ClassicGroup, error: KafkaError | null): void {
+    if (error !== null) this.#logger.warn(`group ${quote(group.id)}: its empty generation ${group.generationId} could not be written: ${error.message}`);
+  }
+
+  // ---- SyncGroup
+
+  sync(group: ClassicGroup, request: Sync, answer: Answer<SyncAnswer>): Effect {
+    const refusal = this.#validateSync(group, request);
+    if (refusal !== ErrorCode.NONE) {
+      answer.give(syncError(refusal));
+      return NO_EFFECT;
+    }
+    const member = group.members.get(request.memberId)!;
+    switch (group.state) {
+      case 'PreparingRebalance':
+        answer.give(syncError(ErrorCode.REBALANCE_IN_PROGRESS));
+        return NO_EFFECT;
+      case 'CompletingRebalance':
+        group.awaitSync(member, answer);
+        this.#removePendingSync(group, member.id);
+        return group.leaderId === member.id ? this.#storeAssignment(group, request) : NO_EFFECT;
+      case 'Stable':
+        this.#removePendingSync(group, member.id);
+        answer.give(this.#assignmentAnswer(group, member));
+        return NO_EFFECT;
+      case 'Empty':
+      case 'Dead':
+        answer.give(syncError(group.state === 'Dead' ? ErrorCode.COORDINATOR_NOT_AVAILABLE : ErrorCode.UNKNOWN_MEMBER_ID));
+        return NO_EFFECT;
+    }
+  }
+
+  #validateSync(group: ClassicGroup, request: Sync): ErrorCode {
+    if (group.state === 'Dead') return ErrorCode.COORDINATOR_NOT_AVAILABLE;
+    const refusal = group.validateMember(request.memberId, request.groupInstanceId);
+    if (refusal !== ErrorCode.NONE) return refusal;
+    if (request.generationId !== group.generationId) return ErrorCode.ILLEGAL_GENERATION;
+    // KIP-559: what the client says of the protocol has to agree with what was chosen, where both say something.
+    const differs = (asked: string | null, chosen: string | null): boolean => asked !== null && chosen !== null && asked !== chosen;
+    if (differs(request.protocolType, group.protocolType) || differs(request.protocolName, group.protocolName)) return ErrorCode.INCONSISTENT_GROUP_PROTOCOL;
+    return ErrorCode.NONE;
+  }
+
+  #removePendingSync(group: ClassicGroup, memberId: string): void {
+    group.pendingSyncs.delete(memberId);
+    if (group.pendingSyncs.size === 0) group.syncDeadline.cancel();
+  }
+
+  /** The leader's word: once it is in the log, everyone gets their part of it. */
+  #storeAssignment(group: ClassicGroup, request: Sync): Effect {
+    const assignments = new Map(request.assignments.map(({ memberId, assignment }) => [memberId, Buffer.from(assignment)]));
+    const generationId = group.generationId;
+    return {
+      records: [groupRecord(group, assignments)],
+      response: null,
+      replay: false,
+      settled: (error) => {
+        // Meanwhile another member may have joined, and then all this is history.
+        if (group.state !== 'CompletingRebalance' || group.generationId !== generationId) return;
+        if (error !== null) {
+          const code = coordinatorErrorOf(error);
+          this.#answerSyncs(group, code);
+          this.#groups.run(() => this.#rebalanceOrCompleteJoin(group, `its assignment could not be written (error ${code})`));
+          return;
+        }
+        for (const member of group.members.values()) member.assignment = assignments.get(member.id) ?? NO_ASSIGNMENT;
+        for (const member of group.members.values()) {
+          // While the member waited, the end of its session was overlooked.
+          if (group.completeSync(member, this.#assignmentAnswer(group, member))) member.session.set(member.sessionTimeoutMs);
+        }
+        group.transitionTo('Stable', this.#clock.wallMs());
+      },
+    };
+  }
+
+  #assignmentAnswer(group: ClassicGroup, member: ClassicMember): SyncAnswer {
+    return { errorCode: ErrorCode.NONE, protocolType: group.protocolType, protocolName: group.protocolName, assignment: member.assignment };
+  }
+
+  #answerSyncs(group: ClassicGroup, errorCode: ErrorCode): void {
+    for (const member of group.members.values()) {
+      member.assignment = NO_ASSIGNMENT;
+      if (group.completeSync(member, syncError(errorCode))) member.session.set(member.sessionTimeoutMs);
+    }
+  }
+
+  /** KIP-568: who joined and never asked for its assignment holds up nobody for longer than a rebalance. */
+  #onSyncDeadline(group: ClassicGroup): void {
+    this.#run(group, () => {
+      if (group.pendingSyncs.size === 0 || (group.state !== 'CompletingRebalance' && group.state !== 'Stable')) return NO_EFFECT;
+      const gone = [...group.pendingSyncs];
+      for (const memberId of gone) group.remove(memberId);
+      return this.#prepareRebalance(group, `members ${gone.map(quote).join(', ')} joined and did not sync`);
+    });
+  }
+
+  // ---- Heartbeat, LeaveGroup, session timeouts
+
+  heartbeat(group: ClassicGroup, request: Value<typeof HeartbeatRequest>): ErrorCode {
+    if (group.state === 'Dead') return ErrorCode.COORDINATOR_NOT_AVAILABLE;
+    const refusal = group.validateMember(request.memberId, request.groupInstanceId);
+    if (refusal !== ErrorCode.NONE) return refusal;
+    if (request.generationId !== group.generationId) return ErrorCode.ILLEGAL_GENERATION;
+    if (group.state === 'Empty') return ErrorCode.UNKNOWN_MEMBER_ID;
+    this.keepAlive(group, request.memberId);
+    return group.state === 'PreparingRebalance' ? ErrorCode.REBALANCE_IN_PROGRESS : ErrorCode.NONE;
+  }
+
+  /** The member showed signs of life. */
+  keepAlive(group: ClassicGroup, memberId: string): void {
+    const member = group.members.get(memberId);
+    member?.session.set(member.sessionTimeoutMs);
+  }
+
+  leave(group: ClassicGroup, request: Value<typeof LeaveGroupRequest>): Outcome<GroupRecord, Input<typeof LeaveGroupResponse>> {
+    if (group.state === 'Dead') return { records: [], response: { errorCode: ErrorCode.COORDINATOR_NOT_AVAILABLE } };
+    const members: { memberId: string; groupInstanceId: string | null; errorCode: ErrorCode }[] = [];
+    let hasLeft = false;
+    for (const { memberId, groupInstanceId } of request.members) {
+      let errorCode: ErrorCode = ErrorCode.NONE;
+      // An administrator names an instance and does not know its member id.
+      const leaving = memberId === '' ? (groupInstanceId === null ? undefined : group.staticMembers.get(groupInstanceId)) : memberId;
+      if (leaving === undefined) errorCode = ErrorCode.UNKNOWN_MEMBER_ID;
+      else if (!group.pendingJoins.has(leaving)) errorCode = group.validateMember(leaving, groupInstanceId);
+      if (errorCode === ErrorCode.NONE) {
+        group.remove(leaving!);
+        hasLeft = true;
+      }
+      members.push({ memberId, groupInstanceId, errorCode });
+    }
+    let effect = NO_EFFECT;
+    if (hasLeft && group.state !== 'Empty') effect = this.#rebalanceOrCompleteJoin(group, 'members left');
+    return { ...effect, response: { errorCode: ErrorCode.NONE, members } };
+  }
+
+  #onSessionEnd(group: ClassicGroup, member: ClassicMember): void {
+    this.#run(group, () => {
+      if (group.members.get(member.id) !== member || hasSatisfiedHeartbeat(member)) return NO_EFFECT;
+      this.#logger.info(`group ${quote(group.id)}: the session of member ${quote(member.id)} has ended`);
+      group.remove(member.id);
+      if (group.state === 'Stable' || group.state === 'CompletingRebalance') return this.#rebalanceOrCompleteJoin(group, `the session of ${quote(member.id)} has ended`);
+      return group.state === 'PreparingRebalance' && group.hasAllMembersJoined ? this.#completeJoin(group) : NO_EFFECT;
+    });
+  }
+
+  // ----
+
+  #run(group: ClassicGroup, operation: () => Effect): void {
+    this.#groups.run(() => (group.state !== 'Dead' && this.#groups.isCurrent(group) ? operation() : NO_EFFECT));
+  }
+
+  #newMember(group: ClassicGroup, fields: Omit<ClassicMember, 'awaitingJoin' | 'awaitingSync' | 'isNew' | 'session'>): ClassicMember {
+    const member: ClassicMember = {
+      id: fields.id,
+      instanceId: fields.instanceId,
+      clientId: fields.clientId,
+      clientHost: fields.clientHost,
+      rebalanceTimeoutMs: fields.rebalanceTimeoutMs,
+      sessionTimeoutMs: fields.sessionTimeoutMs,
+      protocolType: fields.protocolType,
+      protocols: fields.protocols,
+      assignment: fields.assignment,
+      awaitingJoin: null,
+      awaitingSync: null,
+      isNew: false,
+      session: this.#deadline(() => this.#onSessionEnd(group, member)),
+    };
+    return member;
+  }
+
+  /** As java.util.UUID prints a random one, which is how Kafka ends member ids. */
+  #javaUuid(): string {
+    const bytes = this.#random.bytes(16);
+    bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+    bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+    const hex = bytes.toString('hex');
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  }
+}
+
+/** Metadata outlives the frame that it came in, which may be far larger. */
+function ownProtocols(request: Join): GroupProtocol[] {
+  return request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }));
+}
+
+/** Ids are a client's words: in a log line they stay on their line, and of bounded length. */
+function quote(id: string | null): string {
+  return JSON.stringify(id !== null && id.length > 200 ? `${id.slice(0, 200)}...` : id);
+}
