@@ -40,6 +40,8 @@ export interface BrokerProcessOptions {
   /** Environment beyond this process's. */
   readonly env?: Readonly<Record<string, string>>;
   readonly readyTimeoutMs?: number;
+  /** Called once the process runs, long before it serves; `kill` may end it while it starts. */
+  readonly onSpawn?: (kill: (signal: NodeJS.Signals) => void) => void;
 }
 
 const root = resolve(import.meta.dirname, '..');
@@ -123,6 +125,7 @@ export async function startBrokerProcess(options: BrokerProcessOptions): Promise
   const child = spawn(command[0]!, command.slice(1), { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...env, ...options.env }, cwd: dir });
   closeSync(log);
   living.add(child);
+  options.onSpawn?.((signal) => killGroup(child, signal));
   const exited = new Promise<number | NodeJS.Signals>((done) => {
     child.once('error', () => { living.delete(child); done(127); });
     child.once('exit', (code, signal) => { living.delete(child); done(code ?? signal ?? 0); });

@@ -2,13 +2,17 @@
  *
  *   driver produce BOOTSTRAP TOPIC PARTITIONS COUNT BYTES RATE [name=value ...]
  *   driver consume BOOTSTRAP TOPIC PARTITIONS COUNT begin|end  [name=value ...]
+ *   driver number  BOOTSTRAP TOPIC PARTITIONS NAME RATE        [name=value ...]
  *
  * Promises: produce ends when every record has its delivery report, consume when COUNT records have come; a failed record or 60 s without
  * progress is an error and exit status 1. Latency is measured per record: produce() to delivery report for producing; for consuming from
  * `end`, the time stamp that `produce` wrote into the first eight bytes of the value to the arrival of the record (both processes read the
  * same monotonic clock). `consume ... end` prints "ready" once every partition is at its end, so that a producer can be started then.
+ * `number` produces records `NAME:PARTITION:NUMBER`, numbers from 0 in each partition, until its standard input ends; it prints
+ * "PARTITION NUMBER OFFSET" for each acknowledged one and "end ATTEMPTED" when all are; a failed delivery ends it with status 1.
  * RATE is records a second, 0 as fast as possible. name=value are librdkafka's own properties.
  * Does not: verify order or contents (the crash test does), nor commit offsets. */
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,13 +173,68 @@ static void consume(const char *bootstrap, const char *topic, int partitions, in
   _exit(0); /* leaving a half-read queue of a million records to the destructor would only cost time */
 }
 
+static void numbered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
+  (void)rk, (void)opaque;
+  if (message->err) fail("delivery", rd_kafka_err2str(message->err));
+  printf("%d %lld %lld\n", message->partition, (long long)(intptr_t)message->_private, (long long)message->offset);
+  done++;
+}
+
+static void broken(rd_kafka_t *rk, int error, const char *reason, void *opaque) {
+  (void)opaque;
+  if (error == RD_KAFKA_RESP_ERR__FATAL) {
+    char why[512];
+    rd_kafka_fatal_error(rk, why, sizeof why);
+    fail("fatal", why);
+  }
+  if (getenv("DRIVER_DEBUG")) fprintf(stderr, "driver: %s: %s\n", rd_kafka_err2name(error), reason);
+}
+
+static void number(const char *bootstrap, const char *topic, int partitions, const char *name, double rate, char **properties, int n) {
+  char why[512], value[256];
+  rd_kafka_conf_t *conf = configuration(bootstrap, properties, n);
+  rd_kafka_conf_set_dr_msg_cb(conf, numbered);
+  rd_kafka_conf_set_error_cb(conf, broken);
+  rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+  if (!rk) fail("producer", why);
+  rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);
+  struct pollfd input = {.fd = 0, .events = POLLIN};
+  int64_t attempted = 0, begin = now_ns();
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  char ignored[64];
+  while (!(poll(&input, 1, 0) > 0 && read(0, ignored, sizeof ignored) <= 0)) {
+    rd_kafka_poll(rk, 1);
+    for (; attempted < (int64_t)((now_ns() - begin) / 1e9 * rate); attempted++) {
+      int32_t partition = (int32_t)(attempted % partitions);
+      int64_t next = attempted / partitions;
+      int length = snprintf(value, sizeof value, "%s:%d:%lld", name, partition, (long long)next);
+      if (rd_kafka_produce(rkt, partition, RD_KAFKA_MSG_F_COPY, value, (size_t)length, NULL, 0, (void *)(intptr_t)next) == -1) {
+        if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL) fail("produce", rd_kafka_err2str(rd_kafka_last_error()));
+        break;
+      }
+    }
+  }
+  for (int64_t until = now_ns() + STALL_NS; done < attempted;) {
+    rd_kafka_poll(rk, 100);
+    if (now_ns() > until) fail("number", "records without delivery report 60 s after the end");
+  }
+  printf("end %lld\n", (long long)attempted);
+  fflush(stdout);
+  rd_kafka_topic_destroy(rkt);
+  rd_kafka_destroy(rk);
+}
+
 int main(int argc, char **argv) {
   if (argc < 7) fail("usage", "see the head of librdkafka-driver.c");
   int producing = !strcmp(argv[1], "produce");
+  if (!strcmp(argv[1], "number")) {
+    number(argv[2], argv[3], atoi(argv[4]), argv[5], atof(argv[6]), argv + 7, argc - 7);
+    return 0;
+  }
   int64_t count = atoll(argv[5]);
   latency_us = malloc(sizeof *latency_us * (size_t)(count > 0 ? count : 1));
   if (producing && argc >= 8) produce(argv[2], argv[3], atoi(argv[4]), count, (size_t)atoll(argv[6]), atof(argv[7]), argv + 8, argc - 8);
   else if (!strcmp(argv[1], "consume")) consume(argv[2], argv[3], atoi(argv[4]), count, !strcmp(argv[6], "end"), argv + 7, argc - 7);
-  else fail(argv[1], "produce or consume");
+  else fail(argv[1], "produce, consume or number");
   return 0;
 }

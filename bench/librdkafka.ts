@@ -32,7 +32,8 @@ async function library(): Promise<string> {
   return join(source, 'src');
 }
 
-async function build(): Promise<string> {
+/** Compiles the driver when that was not done before; resolves with the program. */
+export async function driverProgram(): Promise<string> {
   const source = join(import.meta.dirname, 'librdkafka-driver.c');
   const lib = await library();
   const digest = createHash('sha256').update(readFileSync(source)).update(lib).digest('hex').slice(0, 12);
@@ -52,7 +53,7 @@ export class Librdkafka implements Driver {
   #program = '';
 
   async prepare(): Promise<string> {
-    this.#program = await build();
+    this.#program = await driverProgram();
     return LIBRARY_VERSION;
   }
 

@@ -1,0 +1,264 @@
+/**
+ * kill -9 under load: a broker process is killed again and again while idempotent producers write and a group commits offsets; then everything is read.
+ * Promises: no acknowledged record may be lost or doubled, order and offsets hold, no acknowledged commit may go back; every kill comes after new
+ * acknowledgements, so a broker that hangs fails the run instead of passing it. All choices come from the seed; the machine's timing does not.
+ * Does not: show anything about power loss. A killed process leaves its writes to the operating system, so nothing here depends on fsync.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { CompressionTypes, Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+import { type BrokerKind, type BrokerProcess, freePort, logTail, startBrokerProcess } from '../../bench/broker-process.ts';
+import { CommitHistory, History, type LogRecord } from './history.ts';
+import { seeded } from './seeded.ts';
+
+export interface CrashOptions {
+  readonly kind: BrokerKind;
+  readonly rounds: number;
+  readonly seed: number;
+  /** For the broker; kept by this function, the caller removes it. */
+  readonly dir: string;
+  readonly partitions: number;
+  /** kafkajs producers. */
+  readonly writers: number;
+  /** The program of bench/librdkafka-driver.c; null leaves librdkafka out. */
+  readonly librdkafka: string | null;
+  /** A kill comes after 1 to this many new acknowledgements. */
+  readonly acknowledgementsPerRoundMax: number;
+  /** Without any acknowledgement for so long, the run has failed. */
+  readonly stallMsMax: number;
+  readonly say?: (line: string) => void;
+}
+
+export interface CrashResult {
+  readonly acknowledgedRecords: number;
+  readonly acknowledgedCommits: number;
+  readonly kills: number;
+  /** Of these, kills while the broker was starting, so while it recovered. */
+  readonly killsWhileStarting: number;
+  readonly violations: readonly string[];
+}
+
+const TOPIC = 'crash', GROUP = 'crash-group';
+const STARTING_SHARE = 0.2, STARTING_MS_MAX = 150, LINGER_MS_MAX = 25;
+/** Small segments, so that a run of a minute rolls some (1 MiB is the least that Kafka allows). */
+const SETTINGS = ['log.segment.bytes=1048576', 'auto.create.topics.enable=false'];
+
+interface Writer {
+  /** Resolves when everything that was attempted is acknowledged. */
+  stop(): Promise<void>;
+}
+
+export async function crash(options: CrashOptions): Promise<CrashResult> {
+  const { kind, rounds, dir, partitions, say = () => {} } = options;
+  const random = seeded(options.seed);
+  const port = await freePort();
+  const history = new History(), commits = new CommitHistory();
+  const violations: string[] = [];
+  // Both retry until the broker is back: kafkajs gives an unknown outcome no number of its own, so the same records must be sent again (see kafkajsWriter).
+  const config: KafkaConfig = {
+    brokers: [`127.0.0.1:${port}`], connectionTimeout: 2_000, requestTimeout: 10_000, logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 20, maxRetryTime: 100, retries: Number.MAX_SAFE_INTEGER },
+  };
+  let failure: Error | null = null;
+  const fail = (error: Error) => { failure ??= error; };
+  let killsWhileStarting = 0;
+
+  let broker = await startBrokerProcess({ kind, dir, port, settings: SETTINGS });
+  const admin = async <T>(run: (admin: ReturnType<Kafka['admin']>) => Promise<T>): Promise<T> => {
+    const client = new Kafka({ ...config, retry: { initialRetryTime: 50, retries: 8 } }).admin();
+    await client.connect();
+    try { return await run(client); } finally { await client.disconnect(); }
+  };
+  await admin((client) => client.createTopics({ topics: [{ topic: TOPIC, numPartitions: partitions, replicationFactor: 1 }], waitForLeaders: true }));
+
+  const writers: Writer[] = [];
+  for (let i = 0; i < options.writers; i++) writers.push(await kafkajsWriter(`kafkajs${i}`, config, partitions, seeded(random.below(2 ** 31)), history, fail));
+  if (options.librdkafka) writers.push(librdkafkaWriter('librdkafka', options.librdkafka, config, partitions, history, fail));
+  const committer = await startCommitter(config, commits, violations, fail);
+
+  const watch = (running: BrokerProcess) => ({ stallMsMax: options.stallMsMax, broker: running, failure: () => failure, moving: () => history.acknowledged });
+  const checkCommits = async () => {
+    const least = commits.snapshot();
+    const [topic] = await onceLoaded(options.stallMsMax, () => admin((client) => client.fetchOffsets({ groupId: GROUP, topics: [TOPIC] })));
+    const committed = new Map(topic!.partitions.map((each) => [each.partition, Number(each.offset)] as const).filter(([, offset]) => offset >= 0));
+    violations.push(...commits.violations(least, committed));
+  };
+
+  try {
+    for (let round = 1; round <= rounds; round++) {
+      let left = 1 + random.below(options.acknowledgementsPerRoundMax);
+      const enough = new Promise<void>((done) => { history.onAcknowledged = (more) => { if ((left -= more) <= 0) done(); }; });
+      await watched(enough, watch(broker));
+      await new Promise((done) => setTimeout(done, random.below(LINGER_MS_MAX)));
+      broker.kill('SIGKILL');
+      await broker.exited;
+      while (random.below(1000) < STARTING_SHARE * 1000) {
+        const afterMs = random.below(STARTING_MS_MAX);
+        const survived = await startBrokerProcess({ kind, dir, port, settings: SETTINGS, onSpawn: (kill) => setTimeout(kill, afterMs, 'SIGKILL') }).then(
+          (early) => early.exited, // it was quick enough to serve; the kill comes all the same
+          (error: Error) => { if (!error.message.includes('SIGKILL')) throw error; },
+        );
+        if (survived === undefined) killsWhileStarting++;
+      }
+      broker = await startBrokerProcess({ kind, dir, port, settings: SETTINGS });
+      await checkCommits();
+      if (round % 10 === 0) say(`${round} kills, ${history.acknowledged} records and ${commits.acknowledged} commits acknowledged, ready again after ${broker.readyMs.toFixed(0)} ms`);
+      if (violations.length > 0) break;
+    }
+    await watched(Promise.all(writers.map((writer) => writer.stop())), watch(broker));
+    await committer.stop();
+    await checkCommits();
+    violations.push(...history.violations(await readAll(config, partitions, options.stallMsMax)));
+    const status = await broker.stop();
+    if (kind === 'ottla' && status !== 0) violations.push(`the clean stop at the end ended with ${status}: ${logTail(broker.logFile)}`);
+  } finally {
+    // After a failure neither writers nor the consumer need come to an end; they are told and not waited for.
+    for (const writer of writers) writer.stop().catch(() => {});
+    committer.stop().catch(() => {});
+    broker.kill('SIGKILL');
+    await broker.exited;
+  }
+  return { acknowledgedRecords: history.acknowledged, acknowledgedCommits: commits.acknowledged, kills: rounds + killsWhileStarting, killsWhileStarting, violations };
+}
+
+/** Asks again while the coordinator is not there yet, which a client must bear after a restart; kafkajs's admin does not do it by itself. */
+async function onceLoaded<T>(timeoutMs: number, ask: () => Promise<T>): Promise<T> {
+  for (const sinceMs = performance.now(); ;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const { type } = error as { type?: string };
+      if (!['NOT_COORDINATOR_FOR_GROUP', 'GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE'].includes(type ?? '') || performance.now() - sinceMs > timeoutMs) throw error;
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  }
+}
+
+/** What `wait` resolves with, unless a writer has failed or `moving` did not change for too long. */
+async function watched<T>(wait: Promise<T>, options: { stallMsMax: number; broker: BrokerProcess; failure: () => Error | null; moving: () => number }): Promise<T> {
+  const { stallMsMax, broker, failure, moving } = options;
+  let timer: NodeJS.Timeout | undefined;
+  const trouble = new Promise<never>((_, failed) => {
+    let last = moving(), sinceMs = performance.now();
+    timer = setInterval(() => {
+      if (moving() !== last) [last, sinceMs] = [moving(), performance.now()];
+      const error = failure() ?? (performance.now() - sinceMs > stallMsMax ? new Error(`no acknowledgement for ${stallMsMax} ms; the broker's log ends:\n${logTail(broker.logFile)}`) : null);
+      if (error) failed(error);
+    }, 100);
+  });
+  try { return await Promise.race([wait, trouble]); } finally { clearInterval(timer); }
+}
+
+/**
+ * kafkajs's idempotent producer. Its limits, read in its source (producer/sendMessages.js, eosManager): one request in flight per broker; a request that failed gives
+ * its sequence numbers back, and the next send uses them again. So the *same* records must follow, else the broker would rightly take new records for duplicates.
+ * It retries by itself with the same records until it is told that trying is useless; then this loop sends the same again.
+ */
+async function kafkajsWriter(name: string, config: KafkaConfig, partitions: number, random: ReturnType<typeof seeded>, history: History, fail: (error: Error) => void): Promise<Writer> {
+  const producer = new Kafka({ ...config, clientId: name }).producer({ idempotent: true, maxInFlightRequests: 1 });
+  await producer.connect();
+  let stopping = false;
+  const run = async () => {
+    while (!stopping) {
+      const batches: { partition: number; first: number; count: number }[] = [];
+      for (let partition = 0; partition < partitions; partition++) {
+        if (random.below(2) === 0) continue;
+        const count = 1 + random.below(20);
+        batches.push({ partition, first: history.attempt(name, partition, count), count });
+      }
+      const messages = batches.flatMap(({ partition, first, count }) => Array.from({ length: count }, (_, i) => ({ partition, value: `${name}:${partition}:${first + i} ${'.'.repeat(random.below(200))}` })));
+      if (messages.length === 0) continue;
+      const compression = random.below(2) ? CompressionTypes.GZIP : CompressionTypes.None;
+      let answer: Awaited<ReturnType<typeof producer.send>> | null = null;
+      for (let attempts = 0; answer === null; attempts++) {
+        try {
+          answer = await producer.send({ topic: TOPIC, messages, acks: -1, compression });
+        } catch (error) {
+          if (attempts === 100) throw error;
+          await new Promise((done) => setTimeout(done, 20));
+        }
+      }
+      for (const { partition, first, count } of batches) {
+        const base = Number(answer.find((each) => each.partition === partition)?.baseOffset ?? -1);
+        history.acknowledge(name, partition, first, count, base >= 0 ? base : null);
+      }
+    }
+    await producer.disconnect();
+  };
+  const running = run();
+  running.catch((error: Error) => fail(new Error(`${name}: ${error.message}`, { cause: error })));
+  return { stop: () => { stopping = true; return running; } };
+}
+
+/** librdkafka's idempotent producer: five requests in flight, its own retries, for ever (message.timeout.ms=0). */
+function librdkafkaWriter(name: string, program: string, config: KafkaConfig, partitions: number, history: History, fail: (error: Error) => void): Writer {
+  const child: ChildProcessWithoutNullStreams = spawn(program, ['number', (config.brokers as string[]).join(','), TOPIC, String(partitions), name, '4000',
+    'enable.idempotence=true', 'message.timeout.ms=0', 'retry.backoff.ms=20', 'reconnect.backoff.ms=20', 'reconnect.backoff.max.ms=100', 'queue.buffering.max.messages=2000', 'linger.ms=1', 'log_level=0']);
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  let errors = '', ended = false;
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { errors += text; });
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const [partition, number, offset] = line.split(' ');
+    if (partition === 'end') ended = true;
+    else history.acknowledge(name, Number(partition), Number(number), 1, Number(offset) >= 0 ? Number(offset) : null);
+  });
+  // It sends ahead of its acknowledgements, and how far only it knows: its queue holds 2000 records, so no number beyond that can have been sent.
+  for (let partition = 0; partition < partitions; partition++) history.ahead(name, partition, 2000);
+  const closed = new Promise<void>((done, failed) => child.once('close', (code) => {
+    process.off('exit', kill);
+    if (ended) done(); else failed(new Error(`${name} ended with ${code}: ${errors.slice(-2000)}`));
+  }));
+  closed.catch(fail);
+  return { stop: () => { child.stdin.end(); return closed; } };
+}
+
+/** A consumer in a group that commits after every batch, and never may be sent back behind what was acknowledged. */
+async function startCommitter(config: KafkaConfig, commits: CommitHistory, violations: string[], fail: (error: Error) => void): Promise<{ stop(): Promise<void> }> {
+  const consumer = new Kafka({ ...config, clientId: 'committer' }).consumer({ groupId: GROUP, sessionTimeout: 10_000, heartbeatInterval: 500, maxWaitTimeInMs: 100, retry: config.retry! });
+  consumer.on(consumer.events.CRASH, ({ payload }) => { if (!payload.restart) fail(new Error(`the consumer gave up: ${payload.error.message}`)); });
+  await consumer.connect();
+  await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
+  await consumer.run({
+    autoCommit: false,
+    eachBatch: async ({ batch }) => {
+      const least = commits.snapshot().get(batch.partition) ?? 0;
+      if (Number(batch.messages[0]!.offset) < least) violations.push(`sent back: the group reads partition ${batch.partition} from ${batch.messages[0]!.offset} after ${least} was acknowledged`);
+      const next = Number(batch.messages.at(-1)!.offset) + 1;
+      commits.attempt(batch.partition, next);
+      await consumer.commitOffsets([{ topic: TOPIC, partition: batch.partition, offset: String(next) }]);
+      commits.acknowledge(batch.partition, next);
+    },
+  });
+  return { stop: () => consumer.disconnect() };
+}
+
+/** Everything up to the high watermarks, by partition. */
+async function readAll(config: KafkaConfig, partitions: number, stallMsMax: number): Promise<Map<number, LogRecord[]>> {
+  const kafka = new Kafka({ ...config, clientId: 'reader' });
+  const admin = kafka.admin();
+  await admin.connect();
+  const ends = new Map((await admin.fetchTopicOffsets(TOPIC)).map((each) => [each.partition, Number(each.high)]));
+  await admin.disconnect();
+  const log = new Map<number, LogRecord[]>(Array.from({ length: partitions }, (_, partition) => [partition, []]));
+  const consumer = kafka.consumer({ groupId: 'crash-reader' });
+  const complete = () => [...log].every(([partition, records]) => (records.at(-1)?.offset ?? -1) + 1 >= (ends.get(partition) ?? 0));
+  if (complete()) return log;
+  await consumer.connect();
+  await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
+  let timer: NodeJS.Timeout | undefined;
+  await new Promise<void>((done, failed) => {
+    const late = () => failed(new Error(`reading everything stopped: ${JSON.stringify([...log].map(([partition, records]) => [partition, records.length, ends.get(partition)]))} (partition, read, end)`));
+    timer = setTimeout(late, stallMsMax);
+    consumer.run({
+      autoCommit: false,
+      eachBatch: async ({ batch }) => {
+        timer!.refresh();
+        for (const message of batch.messages) log.get(batch.partition)!.push({ offset: Number(message.offset), value: message.value?.toString() ?? 'null' });
+        if (complete()) done();
+      },
+    }).catch(failed);
+  }).finally(() => clearTimeout(timer));
+  await consumer.disconnect();
+  return log;
+}

@@ -1,0 +1,99 @@
+/** The crash test's judge, tried on histories with one fault each: a judge that finds nothing must have been able to. */
+import { describe, expect, test } from 'vitest';
+import { CommitHistory, History, type LogRecord } from './history.ts';
+
+/** Two writers, two partitions, ten records each; the first eight are acknowledged, and lie in the log by turns. */
+function fixture(): { history: History; log: Map<number, LogRecord[]> } {
+  const history = new History();
+  const log = new Map<number, LogRecord[]>();
+  for (const partition of [0, 1]) {
+    const records: LogRecord[] = [];
+    for (let number = 0; number < 10; number++) {
+      for (const writer of ['a', 'b']) {
+        history.attempt(writer, partition, 1);
+        if (number < 8) history.acknowledge(writer, partition, number, 1, records.length);
+        records.push({ offset: records.length, value: `${writer}:${partition}:${number} some text` });
+      }
+    }
+    log.set(partition, records);
+  }
+  return { history, log };
+}
+
+/** The log with partition 1 rewritten; offsets are given anew unless the change sets them. */
+function judge(change: (records: LogRecord[]) => LogRecord[], renumber = true): string[] {
+  const { history, log } = fixture();
+  const changed = change(log.get(1)!);
+  log.set(1, renumber ? changed.map((record, offset) => ({ ...record, offset })) : changed);
+  return history.violations(log);
+}
+
+const kinds = (violations: string[]) => [...new Set(violations.map((each) => each.split(':')[0]))].sort();
+
+describe('records', () => {
+  test('an honest log passes', () => {
+    expect(judge((records) => records)).toEqual([]);
+  });
+
+  test('what was not acknowledged may be missing', () => {
+    expect(judge((records) => records.filter((record) => !/:[89] /.test(record.value)))).toEqual([]);
+  });
+
+  test('an acknowledged record is lost', () => {
+    const found = judge((records) => records.filter((record) => !record.value.startsWith('b:1:7 ')));
+    expect(found).toContain('lost: b:1:7, acknowledged at offset 15');
+  });
+
+  test('a whole partition is lost', () => {
+    expect(kinds(judge(() => []))).toEqual(['lost']);
+  });
+
+  test('a record is there twice', () => {
+    const found = judge((records) => [...records, records.at(-1)!]);
+    expect(found).toEqual(['duplicate: b:1:9 some text at 1/20']);
+  });
+
+  test('two records change places', () => {
+    const found = judge((records) => records.with(0, records[2]!).with(2, records[0]!));
+    expect(kinds(found)).toEqual(['moved', 'out of order']);
+  });
+
+  test('offsets have a gap', () => {
+    const found = judge((records) => records.map((record) => (record.offset > 16 ? { ...record, offset: record.offset + 1 } : record)), false);
+    expect(found).toEqual(['gap: partition 1 goes from offset 16 to 18']);
+  });
+
+  test('a log that does not begin at 0 has a gap', () => {
+    expect(kinds(judge((records) => records.map((record) => ({ ...record, offset: record.offset + 5 })), false))).toEqual(['gap', 'moved']);
+  });
+
+  test('a record of another partition, an unknown writer, a number never sent, foreign bytes', () => {
+    for (const value of ['a:0:1 x', 'c:1:0 x', 'a:1:10 x', 'garbage']) {
+      expect(judge((records) => [...records, { offset: 0, value }]), value).toEqual([`nobody sent this: ${value} at 1/20`]);
+    }
+  });
+
+  test('an acknowledgement out of turn is a fault of the test itself', () => {
+    const { history } = fixture();
+    expect(() => history.acknowledge('a', 0, 9, 1, null)).toThrow('9 acknowledged after 7');
+  });
+});
+
+describe('commits', () => {
+  const commits = new CommitHistory();
+  for (const offset of [5, 9]) {
+    commits.attempt(0, offset);
+    commits.acknowledge(0, offset);
+  }
+  commits.attempt(0, 12);
+
+  test('what was acknowledged or tried later is fine', () => {
+    for (const offset of [9, 12]) expect(commits.violations(commits.snapshot(), new Map([[0, offset]]))).toEqual([]);
+  });
+
+  test('an older one, none, or one never sent is not', () => {
+    expect(commits.violations(commits.snapshot(), new Map([[0, 5]]))).toEqual(['lost commit: partition 0 is at 5, 9 was acknowledged']);
+    expect(commits.violations(commits.snapshot(), new Map())).toEqual(['lost commit: partition 0 is at -1, 9 was acknowledged']);
+    expect(commits.violations(commits.snapshot(), new Map([[0, 13]]))).toEqual(['nobody committed this: partition 0 is at 13, at most 12 was sent']);
+  });
+});

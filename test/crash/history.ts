@@ -1,0 +1,127 @@
+/**
+ * What writers sent, what was acknowledged, and what the log holds in the end.
+ * Promises: names every acknowledged record that is lost, every duplicate, every record out of order or at another offset than was acknowledged, every gap,
+ * and every record that nobody sent. Writers number their records from 0 in each partition and send them in that order.
+ * Does not: read the log.
+ */
+
+export interface LogRecord {
+  readonly offset: number;
+  /** `writer:partition:number`, then anything after a blank. */
+  readonly value: string;
+}
+
+interface Stream {
+  attempted: number;
+  /** How many beyond the acknowledged ones the writer may have sent without saying so. */
+  ahead: number;
+  /** Acknowledged are the numbers below this one. */
+  acknowledged: number;
+  /** Offset that an acknowledgement gave, by number; missing where it gave none (a duplicate older than the last five batches). */
+  readonly offsets: Map<number, number>;
+}
+
+export class History {
+  readonly #streams = new Map<string, Stream>();
+  acknowledged = 0;
+  /** Calls back at every acknowledgement. */
+  onAcknowledged: (count: number) => void = () => {};
+
+  #stream(writer: string, partition: number): Stream {
+    const key = `${writer}:${partition}`;
+    let stream = this.#streams.get(key);
+    if (!stream) this.#streams.set(key, stream = { attempted: 0, ahead: 0, acknowledged: 0, offsets: new Map() });
+    return stream;
+  }
+
+  /** The first of `count` numbers that the writer is about to send to the partition. */
+  attempt(writer: string, partition: number, count: number): number {
+    const stream = this.#stream(writer, partition);
+    stream.attempted += count;
+    return stream.attempted - count;
+  }
+
+  /** For a writer that does not announce what it sends: at most so many numbers beyond those acknowledged. */
+  ahead(writer: string, partition: number, count: number): void {
+    this.#stream(writer, partition).ahead = count;
+  }
+
+  /** Numbers from `first` on are acknowledged; `baseOffset` is the first one's, null when the broker did not say. */
+  acknowledge(writer: string, partition: number, first: number, count: number, baseOffset: number | null): void {
+    const stream = this.#stream(writer, partition);
+    if (first !== stream.acknowledged) throw new Error(`${writer}:${partition}: ${first} acknowledged after ${stream.acknowledged - 1}`);
+    stream.acknowledged += count;
+    if (baseOffset !== null) for (let i = 0; i < count; i++) stream.offsets.set(first + i, baseOffset + i);
+    this.acknowledged += count;
+    this.onAcknowledged(count);
+  }
+
+  /** What is wrong with the log, partition by partition; nothing when every promise was kept. */
+  violations(log: ReadonlyMap<number, readonly LogRecord[]>): string[] {
+    const found: string[] = [];
+    const seen = new Map<string, Set<number>>();
+    for (const [partition, records] of log) {
+      const last = new Map<string, number>();
+      records.forEach((record, index) => {
+        if (record.offset !== index) {
+          if (index === 0 || record.offset !== records[index - 1]!.offset + 1) found.push(`gap: partition ${partition} goes from offset ${index === 0 ? -1 : records[index - 1]!.offset} to ${record.offset}`);
+        }
+        const [, writer, where, digits] = /^([^:]+):(\d+):(\d+)(?: |$)/.exec(record.value) ?? [];
+        const stream = this.#streams.get(`${writer}:${where}`);
+        const number = Number(digits);
+        const name = `${record.value.slice(0, 40)} at ${partition}/${record.offset}`;
+        if (!stream || Number(where) !== partition || number >= Math.max(stream.attempted, stream.acknowledged + stream.ahead)) return void found.push(`nobody sent this: ${name}`);
+        const numbers = seen.get(`${writer}:${where}`) ?? new Set<number>();
+        seen.set(`${writer}:${where}`, numbers);
+        if (numbers.has(number)) return void found.push(`duplicate: ${name}`);
+        numbers.add(number);
+        const before = last.get(writer!) ?? -1;
+        if (number < before) found.push(`out of order: ${name} comes after ${before}`);
+        last.set(writer!, Math.max(before, number));
+        const offset = stream.offsets.get(number);
+        if (offset !== undefined && offset !== record.offset) found.push(`moved: ${name} was acknowledged at ${offset}`);
+      });
+    }
+    for (const [key, stream] of this.#streams) {
+      const numbers = seen.get(key);
+      for (let number = 0; number < stream.acknowledged; number++) {
+        if (!numbers?.has(number)) found.push(`lost: ${key}:${number}, acknowledged at offset ${stream.offsets.get(number) ?? 'unknown'}`);
+      }
+    }
+    return found;
+  }
+}
+
+/** Offsets that a group committed: what was acknowledged must still be there, and nothing beyond what was sent. */
+export class CommitHistory {
+  readonly #attempted = new Map<number, number>();
+  readonly #acknowledged = new Map<number, number>();
+  acknowledged = 0;
+
+  attempt(partition: number, offset: number): void {
+    this.#attempted.set(partition, Math.max(offset, this.#attempted.get(partition) ?? -1));
+  }
+
+  acknowledge(partition: number, offset: number): void {
+    this.#acknowledged.set(partition, offset);
+    this.acknowledged++;
+  }
+
+  snapshot(): Map<number, number> {
+    return new Map(this.#acknowledged);
+  }
+
+  /** `committed` as the broker answers now, -1 for none; `least` is a snapshot from before the question. */
+  violations(least: ReadonlyMap<number, number>, committed: ReadonlyMap<number, number>): string[] {
+    const found: string[] = [];
+    for (const [partition, offset] of least) {
+      const now = committed.get(partition) ?? -1;
+      if (now < offset) found.push(`lost commit: partition ${partition} is at ${now}, ${offset} was acknowledged`);
+    }
+    for (const [partition, now] of committed) {
+      const most = this.#attempted.get(partition) ?? -1;
+      if (now > most) found.push(`nobody committed this: partition ${partition} is at ${now}, at most ${most} was sent`);
+    }
+    return found;
+  }
+}
