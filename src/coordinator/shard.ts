@@ -8,10 +8,11 @@
  * Does not: know what the records mean (the machine does), who leads the partition (the replica room says so by handing over a `ShardLog`).
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
-import { nextOffset as nextOffsetOf, sizeInBytes } from '../../protocol/record/batch.ts';
-import { buildBatch } from '../../protocol/record/build.ts';
-import { readBatch } from '../../protocol/record/records.ts';
+import { baseOffset, isControl, isTransactional, magic, nextOffset, producerId, RECORD_BATCH_OVERHEAD, sizeInBytes } from '../../protocol/record/batch.ts';
 import type { CompressionType } from '../../protocol/record/batch.ts';
+import { isIntact, MAGIC_MAX, recordsAt } from '../../protocol/record/batches.ts';
+import { buildBatch } from '../../protocol/record/build.ts';
+import { ControlRecordType } from '../../protocol/record/control.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Clock, Timer, Timers } from '../runtime/runtime.ts';
 import { Timeline } from './timeline.ts';
@@ -104,7 +105,6 @@ interface OpenBatch extends Batch {
 
 /** An uncompressed record's fields beside key and value take less than this. */
 const RECORD_OVERHEAD_MAX_BYTES = 32;
-const BATCH_OVERHEAD_BYTES = 61;
 
 export class Shard<R, M extends StateMachine<R>> {
   readonly log: ShardLog;
@@ -165,7 +165,9 @@ export class Shard<R, M extends StateMachine<R>> {
         if (incarnation !== this.#incarnation) return;
         if (buffer === null) break;
         for (let at = 0; at < buffer.length; at += sizeInBytes(buffer, at)) {
-          const next = nextOffsetOf(buffer, at);
+          if (!isIntact(buffer, at)) throw new RangeError(`the batch at offset ${baseOffset(buffer, at)} is corrupt`);
+          // Before magic 2 a batch carried the offset of its last record.
+          const next = magic(buffer, at) < MAGIC_MAX ? baseOffset(buffer, at) + 1 : nextOffset(buffer, at);
           // A read starts at the batch that contains the offset, which may begin below it.
           if (next > offset) recordCount += this.#replayBatch(buffer, at, offset);
           offset = Math.max(offset, next);
@@ -247,14 +249,17 @@ export class Shard<R, M extends StateMachine<R>> {
   // ---- replay
 
   #replayBatch(buffer: Buffer, at: number, from: number): number {
-    const batch = readBatch(buffer, at);
+    const isMarker = magic(buffer, at) === MAGIC_MAX && isControl(buffer, at);
+    const transactionOf = magic(buffer, at) === MAGIC_MAX && isTransactional(buffer, at) ? producerId(buffer, at) : -1;
     let count = 0;
-    for (const record of batch.records) {
+    for (const record of recordsAt(buffer, at)) {
       if (record.offset < from) continue;
       this.#timeline.moveTo(record.offset);
-      if (batch.isControl) {
-        // A marker: 0 abort, 1 commit. Other kinds of control records are not for us.
-        if (record.controlType === 0 || record.controlType === 1) this.#machine.replayEndOfTransaction(batch.producerId, record.controlType === 1);
+      if (isMarker) {
+        const { controlType } = record;
+        if (controlType === ControlRecordType.ABORT || controlType === ControlRecordType.COMMIT) {
+          this.#machine.replayEndOfTransaction(transactionOf, controlType === ControlRecordType.COMMIT);
+        }
         continue;
       }
       if (record.key === null) throw new RangeError(`the record at offset ${record.offset} has no key`);
@@ -263,7 +268,7 @@ export class Shard<R, M extends StateMachine<R>> {
         this.#logger.warn(`${this.#name}: the record at offset ${record.offset} is of a type that this version does not know; it is left alone`);
         continue;
       }
-      this.#machine.replay(decoded, { offset: record.offset, producerId: batch.isTransactional ? batch.producerId : -1 });
+      this.#machine.replay(decoded, { offset: record.offset, producerId: transactionOf });
       count++;
     }
     return count;
@@ -284,10 +289,11 @@ export class Shard<R, M extends StateMachine<R>> {
     const encoded = records.map((record) => ({ key: this.#codec.encodeKey(record), value: this.#codec.encodeValue(record) }));
     const sizes = encoded.map(({ key, value }) => RECORD_OVERHEAD_MAX_BYTES + key.length + (value?.length ?? 0));
     const nowMs = this.#clock.wallMs();
-    const wholeBytes = outcome.divisible === true ? 0 : sizes.reduce((sum, size) => sum + size, 0);
+    const isDivisible = outcome.divisible === true;
+    const wholeBytes = sizes.reduce((sum, size) => sum + size, 0);
     for (let index = 0; index < records.length; index++) {
-      const bytes = outcome.divisible === true ? sizes[index]! : index === 0 ? wholeBytes : 0;
-      if (this.#open !== null && this.#open.bytes + bytes > this.#options.batchBytesMax) {
+      const mayFlush = isDivisible || index === 0;
+      if (mayFlush && this.#open !== null && this.#open.bytes + (isDivisible ? sizes[index]! : wholeBytes) > this.#options.batchBytesMax) {
         // What the operation saw is gone when the records before it are: it fails with them.
         const error = this.#flush();
         if (error !== null) {
@@ -317,7 +323,7 @@ export class Shard<R, M extends StateMachine<R>> {
       committed: false,
       deadlineMs: this.#clock.monotonicMs() + this.#options.commitTimeoutMs,
       records: [],
-      bytes: BATCH_OVERHEAD_BYTES,
+      bytes: RECORD_BATCH_OVERHEAD,
       linger: null,
     };
     this.#open = open;
