@@ -1,0 +1,22 @@
+/**
+ * Settings that Kafka does not have, all under `ottla.`: limits that a broker needs and Kafka leaves to its virtual machine or to luck.
+ * What Kafka has a name for is set by that name (socket.request.max.bytes, queued.max.request.bytes, max.connections, connections.max.idle.ms ...).
+ */
+import { int, long } from './setting.ts';
+
+export const ownSettings = {
+  /** A connection that has not sent its first whole request by then is closed. */
+  'ottla.connection.first.request.ms': long(30_000, { min: 1, served: true }),
+  /** Requests of one connection being served, before its socket is paused. */
+  'ottla.connection.inflight.requests': int(1000, { min: 1, served: true }),
+  /** Bytes of requests of one connection being served, before its socket is paused. */
+  'ottla.connection.inflight.bytes': long(33_554_432, { min: 1, served: true }),
+  /** Bytes of answers that one client has not taken yet, before its socket is paused. */
+  'ottla.connection.output.bytes': long(33_554_432, { min: 1, served: true }),
+  /** Bytes of requests of all connections arriving or being served, where queued.max.request.bytes sets none. */
+  'ottla.inflight.bytes': long(268_435_456, { min: 1, served: true }),
+  /** Appended batches kept in memory over all partitions, for consumers at the tail. */
+  'ottla.log.tail.bytes': long(33_554_432, { min: 0, served: true }),
+  /** Files of log segments held open at once. */
+  'ottla.log.open.files': int(4096, { min: 16, served: true }),
+};

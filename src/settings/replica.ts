@@ -1,0 +1,24 @@
+/** Settings of replication and its quotas, by Kafka's names. `served: true` marks what this broker acts on; `dynamicOnly` ones cannot stand in a file. */
+import { LONG_MAX, int, long, string } from './setting.ts';
+
+export const replicaSettings = {
+  'alter.log.dirs.replication.quota.window.num': int(11, { min: 1 }),
+  'alter.log.dirs.replication.quota.window.size.seconds': int(1, { min: 1 }),
+  'follower.replication.throttled.rate': long(LONG_MAX, { min: 0, update: 'cluster-wide', dynamicOnly: true }),
+  'leader.replication.throttled.rate': long(LONG_MAX, { min: 0, update: 'cluster-wide', dynamicOnly: true }),
+  'num.replica.alter.log.dirs.threads': int(null),
+  'num.replica.fetchers': int(1, { min: 1, update: 'cluster-wide' }),
+  'replica.alter.log.dirs.io.max.bytes.per.second': long(LONG_MAX, { min: 0, update: 'cluster-wide', dynamicOnly: true }),
+  'replica.fetch.backoff.ms': int(1000, { min: 0 }),
+  'replica.fetch.max.bytes': int(1_048_576, { min: 0 }),
+  'replica.fetch.min.bytes': int(1),
+  'replica.fetch.response.max.bytes': int(10_485_760, { min: 0 }),
+  'replica.fetch.wait.max.ms': int(500),
+  'replica.high.watermark.checkpoint.interval.ms': long(5000, { served: true }),
+  'replica.lag.time.max.ms': long(30_000),
+  'replica.selector.class': string(null),
+  'replica.socket.receive.buffer.bytes': int(65_536),
+  'replica.socket.timeout.ms': int(30_000),
+  'replication.quota.window.num': int(11, { min: 1 }),
+  'replication.quota.window.size.seconds': int(1, { min: 1 }),
+};
