@@ -5,7 +5,8 @@
  * that RECORD_BATCH_OVERHEAD bytes are there (`baseOffset`, `batchLength` and `sizeInBytes` need only LOG_OVERHEAD, `magic` only 17).
  * Does not: check anything (`validate.ts` does), look at records (`records.ts`), know magic 0 and 1 (`legacy.ts`).
  *
- * 64-bit fields are numbers: exact within +-2^53, the nearest double beyond, which no broker hands out and `validate.ts` refuses from clients.
+ * 64-bit fields are numbers: exact within +-(2^53-1), and read as the nearest of these beyond, so that whatever was read can be written and sent. No
+ * broker hands out such a value, and `validate.ts` refuses it from clients.
  *
  *      0  baseOffset:8               not under the CRC, so a broker can set it
  *      8  batchLength:4              bytes after this field
@@ -51,6 +52,7 @@ export const TIMESTAMP_TYPE_MASK = 0x08;
 export const TRANSACTIONAL_MASK = 0x10;
 export const CONTROL_MASK = 0x20;
 export const DELETE_HORIZON_MASK = 0x40;
+const KNOWN_ATTRIBUTES_MASK = 0x7f;
 
 export const NO_TIMESTAMP = -1;
 export const NO_PRODUCER_ID = -1;
@@ -67,9 +69,14 @@ export type CompressionType = (typeof CompressionType)[keyof typeof CompressionT
 
 const TWO_TO_32 = 0x1_0000_0000;
 
-/** A signed 64-bit field as a number. Two 32-bit reads take 1/10 of the time of a bigint, which would also be garbage. */
+/** A signed 64-bit field as a number, saturated. Two 32-bit reads take a tenth of the time of a bigint, which would also be garbage. */
 export function readInt64(buffer: Buffer, at: number): number {
-  return buffer.readInt32BE(at) * TWO_TO_32 + buffer.readUInt32BE(at + 4);
+  return saturate(buffer.readInt32BE(at) * TWO_TO_32 + buffer.readUInt32BE(at + 4));
+}
+
+/** The nearest number that is exact. */
+export function saturate(value: number): number {
+  return value > Number.MAX_SAFE_INTEGER ? Number.MAX_SAFE_INTEGER : value < Number.MIN_SAFE_INTEGER ? Number.MIN_SAFE_INTEGER : value;
 }
 
 /** Throws a RangeError for what a double does not hold exactly: it must not be written as something else. */
@@ -200,10 +207,10 @@ export function setPartitionLeaderEpoch(buffer: Buffer, at: number, epoch: numbe
 
 /** Changes what lies under the CRC, and so computes it anew, unless both fields are what they should be already. */
 export function setMaxTimestampAndType(buffer: Buffer, at: number, type: TimestampType, timestamp: number): void {
-  const before = attributes(buffer, at);
-  const after = type === TimestampType.LOG_APPEND_TIME ? before | TIMESTAMP_TYPE_MASK : before & ~TIMESTAMP_TYPE_MASK;
-  if (after === before && maxTimestamp(buffer, at) === timestamp) return;
-  buffer.writeInt16BE(after, at + ATTRIBUTES_AT);
+  if (timestampType(buffer, at) === type && maxTimestamp(buffer, at) === timestamp) return;
+  // Kafka writes the bits that it knows, so the others, which some client may have set, are lost here and only here.
+  const others = attributes(buffer, at) & KNOWN_ATTRIBUTES_MASK & ~TIMESTAMP_TYPE_MASK;
+  buffer.writeInt16BE(type === TimestampType.LOG_APPEND_TIME ? others | TIMESTAMP_TYPE_MASK : others, at + ATTRIBUTES_AT);
   writeInt64(buffer, timestamp, at + MAX_TIMESTAMP_AT);
   updateCrc(buffer, at);
 }

@@ -30,10 +30,13 @@ export type DecompressionFault = 'limit' | 'malformed' | 'checksum';
 /** Compressed bytes that were refused. Theirs, never ours. */
 export class DecompressionError extends Error {
   readonly fault: DecompressionFault;
-  constructor(fault: DecompressionFault, message: string) {
+  /** With the fault 'checksum': what the bytes decode to all the same. */
+  readonly output: Buffer | undefined;
+  constructor(fault: DecompressionFault, message: string, output?: Buffer) {
     super(message);
     this.name = 'DecompressionError';
     this.fault = fault;
+    this.output = output;
   }
 }
 

@@ -31,9 +31,8 @@ export interface RecordInput {
   readonly headers?: readonly HeaderInput[];
 }
 
-/** Bigints are for values beyond +-2^53, which tools and tests meet and brokers do not. */
-export interface BatchInput {
-  readonly records: readonly RecordInput[];
+/** The header's fields. Bigints are for values beyond +-2^53, which tools and tests meet and brokers do not. */
+export interface BatchHeaderInput {
   /** The first record's offset by default, or 0. */
   readonly baseOffset?: Int64;
   /** The last record's by default. Compaction leaves it beyond. */
@@ -55,40 +54,64 @@ export interface BatchInput {
   readonly isControl?: boolean;
 }
 
+export interface BatchInput extends BatchHeaderInput {
+  readonly records: readonly RecordInput[];
+}
+
+/** A batch of these records. */
 export function buildBatch(input: BatchInput): Buffer {
   const first = input.records[0];
   const baseOffset = input.baseOffset ?? first?.offset ?? 0;
   const baseTimestamp = input.deleteHorizonMs ?? input.baseTimestamp ?? first?.timestamp ?? NO_TIMESTAMP;
-  const compression = input.compression ?? CompressionType.NONE;
-  const type = input.timestampType ?? TimestampType.CREATE_TIME;
-  assert(type === TimestampType.CREATE_TIME || input.maxTimestamp !== undefined, 'a batch with log append time needs maxTimestamp');
+  const isStored = (input.compression ?? CompressionType.NONE) === CompressionType.NONE;
+  const plain = encodeRecords(input.records, baseOffset, baseTimestamp, isStored ? RECORD_BATCH_OVERHEAD : 0);
+  const batch = isStored ? plain.buffer : compressedWithRoom(plain.buffer, input);
+  writeHeader(batch, input.records.length, {
+    ...input,
+    baseOffset,
+    baseTimestamp,
+    lastOffsetDelta: input.lastOffsetDelta ?? plain.lastOffsetDelta,
+    maxTimestamp: input.maxTimestamp ?? withoutLogAppendTime(input, plain.maxTimestamp),
+  });
+  return batch;
+}
 
-  const isStored = compression === CompressionType.NONE;
-  const recordsAt = isStored ? RECORD_BATCH_OVERHEAD : 0;
-  const plain = encodeRecords(input.records, baseOffset, baseTimestamp, recordsAt);
-  const batch = isStored ? plain.buffer : withRoomForHeader(compress(compression, plain.buffer, input.compressionLevel));
+/** A batch of `count` records that are encoded already, with offset deltas from 0 on, and timestamps relative to `baseTimestamp`. */
+export function wrapRecords(payload: Buffer, count: number, header: BatchHeaderInput & { readonly baseTimestamp: Int64; readonly maxTimestamp: Int64 }): Buffer {
+  const batch = compressedWithRoom(payload, header);
+  writeHeader(batch, count, { ...header, baseOffset: header.baseOffset ?? 0, lastOffsetDelta: header.lastOffsetDelta ?? Math.max(0, count - 1) });
+  return batch;
+}
 
-  writeLong(batch, baseOffset, BASE_OFFSET_AT);
+type WholeHeader = BatchHeaderInput & Required<Pick<BatchHeaderInput, 'baseOffset' | 'lastOffsetDelta' | 'baseTimestamp' | 'maxTimestamp'>>;
+
+/** Writes all fields in front of the records, the checksum last. */
+function writeHeader(batch: Buffer, count: number, header: WholeHeader): void {
+  writeLong(batch, header.baseOffset, BASE_OFFSET_AT);
   batch.writeInt32BE(batch.length - LOG_OVERHEAD, BATCH_LENGTH_AT);
-  batch.writeInt32BE(input.partitionLeaderEpoch ?? NO_PARTITION_LEADER_EPOCH, PARTITION_LEADER_EPOCH_AT);
+  batch.writeInt32BE(header.partitionLeaderEpoch ?? NO_PARTITION_LEADER_EPOCH, PARTITION_LEADER_EPOCH_AT);
   batch.writeInt8(2, MAGIC_AT);
   batch.writeInt16BE(
-    compression
-      | (type === TimestampType.LOG_APPEND_TIME ? TIMESTAMP_TYPE_MASK : 0)
-      | (input.isTransactional === true ? TRANSACTIONAL_MASK : 0)
-      | (input.isControl === true ? CONTROL_MASK : 0)
-      | (input.deleteHorizonMs === undefined ? 0 : DELETE_HORIZON_MASK),
+    (header.compression ?? CompressionType.NONE)
+      | (header.timestampType === TimestampType.LOG_APPEND_TIME ? TIMESTAMP_TYPE_MASK : 0)
+      | (header.isTransactional === true ? TRANSACTIONAL_MASK : 0)
+      | (header.isControl === true ? CONTROL_MASK : 0)
+      | (header.deleteHorizonMs === undefined ? 0 : DELETE_HORIZON_MASK),
     ATTRIBUTES_AT,
   );
-  batch.writeInt32BE(input.lastOffsetDelta ?? plain.lastOffsetDelta, LAST_OFFSET_DELTA_AT);
-  writeLong(batch, baseTimestamp, BASE_TIMESTAMP_AT);
-  writeLong(batch, input.maxTimestamp ?? plain.maxTimestamp, MAX_TIMESTAMP_AT);
-  writeLong(batch, input.producerId ?? NO_PRODUCER_ID, PRODUCER_ID_AT);
-  batch.writeInt16BE(input.producerEpoch ?? NO_PRODUCER_EPOCH, PRODUCER_EPOCH_AT);
-  batch.writeInt32BE(input.baseSequence ?? NO_SEQUENCE, BASE_SEQUENCE_AT);
-  batch.writeInt32BE(input.records.length, RECORD_COUNT_AT);
+  batch.writeInt32BE(header.lastOffsetDelta, LAST_OFFSET_DELTA_AT);
+  writeLong(batch, header.baseTimestamp, BASE_TIMESTAMP_AT);
+  writeLong(batch, header.maxTimestamp, MAX_TIMESTAMP_AT);
+  writeLong(batch, header.producerId ?? NO_PRODUCER_ID, PRODUCER_ID_AT);
+  batch.writeInt16BE(header.producerEpoch ?? NO_PRODUCER_EPOCH, PRODUCER_EPOCH_AT);
+  batch.writeInt32BE(header.baseSequence ?? NO_SEQUENCE, BASE_SEQUENCE_AT);
+  batch.writeInt32BE(count, RECORD_COUNT_AT);
   batch.writeUInt32BE(crc32c(batch, ATTRIBUTES_AT, batch.length), CRC_AT);
-  return batch;
+}
+
+function withoutLogAppendTime(input: BatchInput, maxTimestamp: Int64): Int64 {
+  assert(input.timestampType !== TimestampType.LOG_APPEND_TIME, 'a batch with log append time needs maxTimestamp');
+  return maxTimestamp;
 }
 
 interface EncodedRecords {
@@ -170,8 +193,10 @@ function writeLong(buffer: Buffer, value: Int64, at: number): void {
   else buffer.writeBigInt64BE(value, at);
 }
 
-function withRoomForHeader(payload: Buffer): Buffer {
-  const batch = Buffer.allocUnsafe(RECORD_BATCH_OVERHEAD + payload.length);
-  payload.copy(batch, RECORD_BATCH_OVERHEAD);
+/** The payload in the header's codec, behind room for the header. */
+function compressedWithRoom(payload: Buffer, header: BatchHeaderInput): Buffer {
+  const compressed = compress(header.compression ?? CompressionType.NONE, payload, header.compressionLevel);
+  const batch = Buffer.allocUnsafe(RECORD_BATCH_OVERHEAD + compressed.length);
+  compressed.copy(batch, RECORD_BATCH_OVERHEAD);
   return batch;
 }

@@ -5,9 +5,9 @@
  * the bytes is a DecompressionError too. `compress` gives what every Kafka client reads.
  * Does not: compress to the same bytes as Kafka's libraries (a compressor's output is its own affair), or choose codecs and levels.
  */
-import { gunzipSync, gzipSync } from 'node:zlib';
-import { beyondLimit, chunkBytes, DecompressionError, malformed, outputBytesAllowed, type DecompressionLimits } from './bound.ts';
+import { outputBytesAllowed, type DecompressionLimits } from './bound.ts';
 import { CompressionType } from './batch.ts';
+import { compressGzip, decompressGzip } from './gzip.ts';
 import { compressLz4, decompressLz4 } from './lz4.ts';
 import { compressXerial, decompressXerial } from './xerial.ts';
 import { compressZstd, decompressZstd } from './zstd.ts';
@@ -46,24 +46,12 @@ export function compress(type: CompressionType, input: Buffer, level?: number): 
     case CompressionType.NONE:
       return input;
     case CompressionType.GZIP:
-      return gzipSync(input, { level: level ?? DEFAULT_LEVEL[CompressionType.GZIP] });
+      return compressGzip(input, level ?? DEFAULT_LEVEL[CompressionType.GZIP]);
     case CompressionType.SNAPPY:
       return compressXerial(input);
     case CompressionType.LZ4:
       return compressLz4(input);
     case CompressionType.ZSTD:
       return compressZstd(input, level ?? DEFAULT_LEVEL[CompressionType.ZSTD]);
-  }
-}
-
-function decompressGzip(input: Buffer, outputBytesMax: number): Buffer {
-  try {
-    return gunzipSync(input, { maxOutputLength: outputBytesMax, chunkSize: chunkBytes(input.length, outputBytesMax) });
-  } catch (error) {
-    if (!(error instanceof Error) || !('code' in error)) throw error;
-    if (error.code === 'ERR_BUFFER_TOO_LARGE') throw beyondLimit(outputBytesMax + 1, outputBytesMax);
-    if (error.message === 'incorrect data check' || error.message === 'incorrect length check') throw new DecompressionError('checksum', error.message);
-    // Z_DATA_ERROR and Z_BUF_ERROR: what zlib says of bytes that are no gzip, or not all of it.
-    throw malformed(`gzip does not decode: ${error.message}`);
   }
 }

@@ -19,8 +19,8 @@
 import { ErrorCode, KafkaError } from '../errors.ts';
 import {
   baseOffset, baseSequence, baseTimestamp, CompressionType, compressionType, hasDeleteHorizon, isControl, isTransactional, lastOffset, magic,
-  maxTimestamp, NO_SEQUENCE, partitionLeaderEpoch, producerEpoch, producerId, recordCount, RECORD_BATCH_OVERHEAD, sizeInBytes, TimestampType,
-  timestampType,
+  maxTimestamp, NO_SEQUENCE, partitionLeaderEpoch, producerEpoch, producerId, recordCount, RECORD_BATCH_OVERHEAD, saturate, sizeInBytes,
+  TimestampType, timestampType,
 } from './batch.ts';
 import { DECOMPRESSION_LIMITS, DecompressionError, type DecompressionLimits } from './bound.ts';
 import { decompress } from './compression.ts';
@@ -56,6 +56,7 @@ export function decompressionErrorCode(error: DecompressionError): ErrorCode {
       // Kafka has no limit here. Clients split a compressed batch that is too large into smaller ones and try again (KIP-126), which is what helps.
       return ErrorCode.MESSAGE_TOO_LARGE;
     case 'checksum':
+      // Kafka finds out at the end of the stream, when it has met the wrong records already.
       return ErrorCode.INVALID_RECORD;
     case 'malformed':
       return ErrorCode.UNKNOWN_SERVER_ERROR;
@@ -64,17 +65,21 @@ export function decompressionErrorCode(error: DecompressionError): ErrorCode {
 
 /** The records' bytes of a batch as one buffer, decompressed where need be. Throws a KafkaError. */
 export function payloadOf(buffer: Buffer, at: number, limits: DecompressionLimits): Buffer {
-  const payload = buffer.subarray(at + RECORD_BATCH_OVERHEAD, at + sizeInBytes(buffer, at));
-  const type = compressionType(buffer, at);
-  if (type === CompressionType.NONE) return payload;
-  // Kafka's reader has no code of its own for this and ends in an IllegalArgumentException, which clients see as UNKNOWN_SERVER_ERROR.
-  if (type > CompressionType.ZSTD) throw new KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, `unknown compression type ${type}`);
   try {
-    return decompress(type, payload, limits, magic(buffer, at));
+    return decompressPayload(buffer, at, limits);
   } catch (error) {
     if (!(error instanceof DecompressionError)) throw error;
     throw new KafkaError(decompressionErrorCode(error), error.message);
   }
+}
+
+/** The same with the codec's own error: throws a DecompressionError, or a KafkaError for an unknown codec. */
+export function decompressPayload(buffer: Buffer, at: number, limits: DecompressionLimits): Buffer {
+  const payload = buffer.subarray(at + RECORD_BATCH_OVERHEAD, at + sizeInBytes(buffer, at));
+  const type = compressionType(buffer, at);
+  // Kafka's reader has no code of its own for this and ends in an IllegalArgumentException, which clients see as UNKNOWN_SERVER_ERROR.
+  if (type > CompressionType.ZSTD) throw new KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, `unknown compression type ${type}`);
+  return decompress(type, payload, limits, magic(buffer, at));
 }
 
 /**
@@ -152,9 +157,9 @@ export class RecordCursor {
     if (length === 0) throw malformedRecord('a record of 0 bytes');
     this.attributes = reader.buffer.readInt8(reader.position++);
     this.timestampDelta = reader.varlong();
-    this.timestamp = this.#logAppendTime ?? this.#baseTimestamp + this.timestampDelta;
+    this.timestamp = this.#logAppendTime ?? saturate(this.#baseTimestamp + this.timestampDelta);
     this.offsetDelta = reader.varint();
-    this.offset = this.#baseOffset + this.offsetDelta;
+    this.offset = saturate(this.#baseOffset + this.offsetDelta);
     this.sequence = this.#baseSequence < 0 ? NO_SEQUENCE : incrementSequence(this.#baseSequence, this.offsetDelta);
     this.keyLength = this.#length();
     this.keyAt = reader.position;

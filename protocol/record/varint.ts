@@ -3,11 +3,12 @@
  *
  * Promises: what Kafka's ByteUtils reads and writes, longer forms than needed included: an int32 takes 5 bytes at most, an int64 10. Reading past
  * `end` or a varint without end is INVALID_RECORD.
- * Does not: the unsigned varints of messages (`wire.ts`). An int64 beyond +-2^53 is read as the nearest double.
+ * Does not: the unsigned varints of messages (`wire.ts`). An int64 beyond +-(2^53-1) is read as the nearest of these.
  *
  *   value 300 -> zigzag 600 -> 1_1011000 0000100 -> d8 04
  */
 import { ErrorCode, KafkaError } from '../errors.ts';
+import { saturate } from './batch.ts';
 
 const VARINT_BYTES_MAX = 5;
 const VARLONG_BYTES_MAX = 10;
@@ -69,7 +70,7 @@ export class VarintReader {
 /** The number of a zigzag value given as two words. */
 function unzigzag(low: number, high: number): number {
   const magnitude = (high >>> 0) * 0x8000_0000 + (low >>> 1);
-  return (low & 1) === 0 ? magnitude : -magnitude - 1;
+  return saturate((low & 1) === 0 ? magnitude : -magnitude - 1);
 }
 
 export function sizeOfVarint(value: number): number {

@@ -2,7 +2,7 @@
  * Zstandard frames, decoded by `node:zlib` one at a time.
  *
  * Promises: the frames are walked by their block headers before anything is decoded, which bounds the output from above, finds where each frame
- * ends (node:zlib stops silently after the first, Kafka's reader goes on), and refuses bytes that belong to no frame.
+ * ends (node:zlib stops silently after the first, Kafka's reader goes on), and refuses bytes that belong to no frame. No bytes are no output.
  * Does not: dictionaries.
  *
  *      0  magic:4                     28 b5 2f fd; 5x 2a 4d 18 with a length:4 after it is a frame to skip
@@ -33,7 +33,6 @@ export function compressZstd(input: Buffer, level: number): Buffer {
 
 /** The content of all frames in `input`, at most `outputBytesMax` long. Throws DecompressionError. */
 export function decompressZstd(input: Buffer, outputBytesMax: number): Buffer {
-  if (input.length === 0) throw malformed('a zstd stream is empty');
   const output: Buffer[] = [];
   let outputBytes = 0;
   let at = 0;
