@@ -6,8 +6,7 @@
  *     plain 0 525              topic, partition, offset        or: epoch, start offset
  *     txn 1 1116
  *
- * Promises: what was read is all of the file and nothing else; a file that is empty, cut or damaged is reported as corrupt, never read as fewer
- * entries. Does not: know what the numbers mean, nor cut them when they are beyond the log's end.
+ * Promises: what was read is all of the file and nothing else; a file that is empty, cut or damaged is reported so, never read as fewer entries. Does not: know what the numbers mean, nor cut them when they are beyond the log's end.
  */
 import { corrupt, joinPath, loadFile, ReplacedFile } from './files.ts';
 import type { Loaded } from './files.ts';
@@ -31,7 +30,6 @@ export function formatCheckpoint(lines: readonly string[]): Buffer {
 
 /** The lines behind the head, each split at blanks. */
 export function parseCheckpoint(bytes: Buffer, fieldsPerLine: number): Loaded<string[][]> {
-  if (bytes.length === 0) return corrupt('empty');
   const text = bytes.toString('utf8');
   // The last line's end is there in what Kafka writes; without it, nothing shows that the last number is whole.
   if (!text.endsWith('\n')) return corrupt('ends in the middle of a line');

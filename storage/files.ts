@@ -7,17 +7,21 @@
 import { DiskError } from './disk.ts';
 import type { Disk } from './disk.ts';
 
-/** What reading a small file gives. A bad file is told apart from a missing one, because nobody may take it for an empty one. */
+/**
+ * What reading a small file gives. A bad file is told apart from a missing one, because nobody may take it for one that says 0. A file without a byte is
+ * either: Apache Kafka makes its checkpoints empty at the first start, and a power loss empties a file whose rename was not synced.
+ */
 export type Loaded<T> =
   | { readonly status: 'ok'; readonly value: T }
   | { readonly status: 'missing' }
+  | { readonly status: 'empty' }
   | { readonly status: 'corrupt'; readonly reason: string };
 
 export function corrupt(reason: string): { readonly status: 'corrupt'; readonly reason: string } {
   return { status: 'corrupt', reason };
 }
 
-/** Reads and parses; errors of the disk other than ENOENT are thrown. */
+/** Reads, and parses what is not empty; errors of the disk other than ENOENT are thrown. */
 export function loadFile<T>(disk: Disk, path: string, parse: (bytes: Buffer) => Loaded<T>): Loaded<T> {
   let bytes: Buffer;
   try {
@@ -26,7 +30,7 @@ export function loadFile<T>(disk: Disk, path: string, parse: (bytes: Buffer) => 
     if (error instanceof DiskError && error.code === 'ENOENT') return { status: 'missing' };
     throw error;
   }
-  return parse(bytes);
+  return bytes.length === 0 ? { status: 'empty' } : parse(bytes);
 }
 
 export function joinPath(directory: string, name: string): string {

@@ -106,7 +106,7 @@ test('the file follows when it is told to', async () => {
   expect(disk.readFile('t-0/leader-epoch-checkpoint').toString()).toBe('0\n0\n');
 });
 
-test.each(['', '0\n1\n', '0\n2\n1 5\n1 9\n', '0\n2\n1 5\n2 5\n', '0\n2\n5 0\n4 9\n', '0\n1\n-1 0\n', '0\n1\n2147483648 0\n', '0\n1\n1 2 3\n', '1\n0\n', '0\n1\n1 1'])(
+test.each(['0', '0\n1\n', '0\n2\n1 5\n1 9\n', '0\n2\n1 5\n2 5\n', '0\n2\n5 0\n4 9\n', '0\n1\n-1 0\n', '0\n1\n2147483648 0\n', '0\n1\n1 2 3\n', '1\n0\n', '0\n1\n1 1'])(
   '%j is corrupt',
   (text) => {
     const disk = new MemoryDisk();
