@@ -14,7 +14,7 @@ import type { LogConfig } from './log-config.ts';
 import { OFFSET_INDEX_ENTRY_BYTES, OffsetIndex } from './offset-index.ts';
 import { FileHandle, type OpenFiles } from './open-files.ts';
 import { DELETED_SUFFIX, LOG_SUFFIX, OFFSET_INDEX_SUFFIX, SEGMENT_SUFFIXES, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, segmentFileName } from './segment-name.ts';
-import { HEADER_BYTES, storedLastOffset, storedMaxTimestamp, storedSize } from './stored-batch.ts';
+import { HEADER_BYTES, storedBaseOffset, storedLastOffset, storedMaxTimestamp, storedSize } from './stored-batch.ts';
 import { TIME_INDEX_ENTRY_BYTES, TimeIndex } from './time-index.ts';
 import { TXN_INDEX_ENTRY_BYTES, TxnIndex } from './txn-index.ts';
 
@@ -22,6 +22,9 @@ import { TXN_INDEX_ENTRY_BYTES, TxnIndex } from './txn-index.ts';
 const UNKNOWN = Number.NaN;
 /** Entries lie an interval apart, but a segment that was opened again starts counting anew: up to so many intervals are no sign of a lost entry. */
 const INDEX_INTERVALS_MAX = 4;
+
+/** Readers of one segment that go on where they were without a search. */
+const READ_HINTS_MAX = 32;
 
 export interface SegmentResources {
   readonly files: OpenFiles;
@@ -66,6 +69,8 @@ export class Segment {
   #offsetPersisted = 0;
   #timePersisted = 0;
   #txnPersisted = 0;
+  /** Where reads ended: a batch begins there, or the written part of the file ends. */
+  readonly #hints = new Map<number, number>();
   /** The indexes were made from batches by this process. */
   #trusted = false;
 
@@ -209,11 +214,21 @@ export class Segment {
     return this.positionToSeek(offset);
   }
 
-  /** Where the batch begins that holds `offset`, or the first one beyond it; undefined when all are before it. Reads headers. */
-  positionOf(offset: number): number | undefined {
+  /** The batch that holds `offset`, or the first one beyond it; undefined when all are before it. Reads headers. */
+  findBatch(offset: number): { position: number; baseOffset: number } | undefined {
     const scan = new BatchScan(this.file(), this.positionToSeek(offset), this.writtenBytes);
-    while (scan.next()) if (scan.lastOffset >= offset) return scan.position;
+    while (scan.next()) if (scan.lastOffset >= offset) return { position: scan.position, baseOffset: storedBaseOffset(scan.buffer, scan.at) };
     return undefined;
+  }
+
+  /** Where `offset` begins, when a read ended just before it not long ago. */
+  hintFor(offset: number): number | undefined {
+    return this.#hints.get(offset);
+  }
+
+  addHint(offset: number, position: number): void {
+    this.#hints.set(offset, position);
+    if (this.#hints.size > READ_HINTS_MAX) this.#hints.delete(this.#hints.keys().next().value as number);
   }
 
   #entryHolds(index: OffsetIndex, slot: number): boolean {
@@ -231,15 +246,15 @@ export class Segment {
     return size < 0 || position + size > this.writtenBytes || bytes < Math.min(HEADER_BYTES, size) ? undefined : header;
   }
 
-  /** The offset after the last batch, found from the last entry of the index on. */
-  readNextOffset(): number {
-    if (this.writtenBytes === 0) return this.baseOffset;
+  /** The offset after the last batch, found from the last entry of the index on, and whether the file ends there. */
+  readEnd(): { nextOffset: number; sound: boolean } {
+    if (this.writtenBytes === 0) return { nextOffset: this.baseOffset, sound: true };
     const index = this.offsetIndex();
     const from = index.entries === 0 ? 0 : this.positionToSeek(index.offsetAt(index.entries - 1));
     const scan = new BatchScan(this.file(), from, this.writtenBytes, 16 * 1024);
-    let next = this.baseOffset;
-    while (scan.next()) next = scan.lastOffset + 1;
-    return next;
+    let nextOffset = this.baseOffset;
+    while (scan.next()) nextOffset = scan.lastOffset + 1;
+    return { nextOffset, sound: scan.stop === 'end' };
   }
 
   // ---- indexes
@@ -415,12 +430,17 @@ export class Segment {
 
   // ---- cutting and removing
 
-  /** Cuts the file before the batch that holds `offset`, if that is in it. Nothing may wait to be written. Unsynced. */
-  truncateTo(offset: number, nowMs: number): void {
+  /**
+   * Cuts the file before the batch that holds `offset`, if that is in it. Nothing may wait to be written. Unsynced. Returns where the log ends
+   * now: at `offset`, or before it where it lay inside of a batch.
+   */
+  truncateTo(offset: number, nowMs: number): number {
     assert(this.sizeBytes === this.writtenBytes);
-    const position = this.positionOf(offset);
-    if (position !== undefined) this.cutFile(position);
-    this.#forgetFrom(offset, position ?? this.writtenBytes, nowMs);
+    const found = this.findBatch(offset);
+    if (found !== undefined) this.cutFile(found.position);
+    const end = Math.min(offset, found?.baseOffset ?? offset);
+    this.#forgetFrom(end, this.writtenBytes, nowMs);
+    return end;
   }
 
   /** Takes back batches that were noted but could not be written: everything from `position` in the file, `offset` in the log, on. */
@@ -433,6 +453,7 @@ export class Segment {
     this.file().truncate(position);
     this.writtenBytes = position;
     this.dirty = true;
+    this.#hints.clear();
   }
 
   #forgetFrom(offset: number, position: number, nowMs: number): void {

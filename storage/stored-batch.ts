@@ -17,9 +17,16 @@ const LEGACY_TIMESTAMP_AT = 18;
 /** Least `size` that Kafka's reader accepts in any format: the header of an empty message of magic 0. */
 const LEGACY_SIZE_MIN = 14;
 const LEGACY_V1_SIZE_MIN = 22;
+const LEGACY_HEADER_BYTES = batch.LOG_OVERHEAD + LEGACY_SIZE_MIN;
 
 /** A header of this many bytes answers every question here; shorter ones only in the formats before magic 2. */
 export const HEADER_BYTES = batch.RECORD_BATCH_OVERHEAD;
+
+/** Whether enough of a batch lies in [at, end) to ask the questions below. */
+export function hasHeader(buffer: Buffer, at: number, end: number): boolean {
+  if (at + HEADER_BYTES <= end) return true;
+  return at + LEGACY_HEADER_BYTES <= end && batch.magic(buffer, at) < 2;
+}
 
 /**
  * Bytes of the batch at `at`, of which at least HEADER_BYTES_UP_TO_MAGIC are in the buffer, or -1 when no batch begins so: a length that no

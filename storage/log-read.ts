@@ -1,0 +1,195 @@
+/**
+ * Reads of a log by offset: from memory where the tail holds it, else one large asynchronous read of a segment file.
+ *
+ * Promises: the answer begins with the batch that holds the offset asked for (clients skip what comes before), ends at the end of a batch, holds
+ * nothing at or beyond `endOffset` and nothing that is not written yet, and is not longer than `maxBytes` unless it is the one batch that
+ * `minOneBatch` asks for. It comes from one segment at most when it comes from a file, so it may be shorter than there is data.
+ * Does not: check the offset against the log start (the caller has, and tells the client), verify checksums (consumers do).
+ */
+import { ErrorCode } from '../protocol/errors.ts';
+import { sizeInBytes } from '../protocol/record/batch.ts';
+import { DiskError } from './disk.ts';
+import type { Segment } from './segment.ts';
+import type { SegmentList } from './segment-list.ts';
+import { hasHeader, HEADER_BYTES, storedBaseOffset, storedLastOffset, storedSize } from './stored-batch.ts';
+import { positionOfOffset, type Tail, type TailChunk } from './tail.ts';
+
+export interface ReadOptions {
+  readonly maxBytes: number;
+  /** Exclusive: the high watermark, the last stable offset or the log end, by who reads. */
+  readonly endOffset: number;
+  /** Give the first batch whole even if it is larger than `maxBytes`. */
+  readonly minOneBatch: boolean;
+}
+
+export interface LogRead {
+  /** OFFSET_OUT_OF_RANGE, or KAFKA_STORAGE_ERROR when the file cannot be read; there is no data then. */
+  readonly error: ErrorCode;
+  /** Whole batches, in order. They alias memory of the log: good for as long as they are held, never to be changed. */
+  readonly buffers: readonly Buffer[];
+  readonly bytes: number;
+  /** -1 when there is no data. */
+  readonly firstBatchBaseOffset: number;
+  /** The offset after the last one in `buffers`; the offset asked for when there is no data. */
+  readonly nextOffset: number;
+}
+
+/** What a log shows to its reader. */
+export interface ReadableLog {
+  readonly segments: SegmentList;
+  readonly tail: Tail;
+  readonly logStartOffset: number;
+  readonly logEndOffset: number;
+  readonly writtenEndOffset: number;
+  /** Grows whenever bytes in the files are taken away: a read that was under way then is made again. */
+  readonly truncations: number;
+}
+
+/** Small chunks are copied into one buffer: a vectored write of hundreds of small pieces costs more than the copy. */
+const GATHER_CHUNKS_MIN = 16;
+const GATHER_CHUNK_BYTES_MAX = 8 * 1024;
+/** Read beyond `maxBytes` where the index does not tell the exact place, to reach the batch in the same read. */
+const SEEK_SLACK_BYTES = 8 * 1024;
+
+export function emptyRead(offset: number, error: ErrorCode = ErrorCode.NONE): LogRead {
+  return { error, buffers: [], bytes: 0, firstBatchBaseOffset: -1, nextOffset: offset };
+}
+
+export function readLog(log: ReadableLog, startOffset: number, options: ReadOptions): LogRead | Promise<LogRead> {
+  if (startOffset < log.logStartOffset || startOffset > log.logEndOffset) return emptyRead(startOffset, ErrorCode.OFFSET_OUT_OF_RANGE);
+  const endOffset = Math.min(options.endOffset, log.writtenEndOffset);
+  if (startOffset >= endOffset || (options.maxBytes <= 0 && !options.minOneBatch)) return emptyRead(startOffset);
+  const tailBase = log.tail.baseOffset;
+  if (tailBase !== undefined && startOffset >= tailBase) {
+    const read = readTail(log.tail, startOffset, endOffset, options);
+    if (read !== undefined) return read;
+  }
+  return readFiles(log, startOffset, endOffset, options);
+}
+
+/** undefined when what comes next is not in memory. */
+function readTail(tail: Tail, startOffset: number, endOffset: number, options: ReadOptions): LogRead | undefined {
+  let number = tail.find(startOffset);
+  let chunk = tail.chunk(number);
+  if (chunk === undefined || chunk.baseOffset >= endOffset) return chunk === undefined ? undefined : emptyRead(startOffset);
+  const buffers: Buffer[] = [];
+  let bytes = 0;
+  let nextOffset = startOffset;
+  let firstBatchBaseOffset = -1;
+  for (; chunk !== undefined && chunk.baseOffset < endOffset; chunk = tail.chunk(++number)) {
+    const from = chunk.baseOffset < startOffset ? positionOfOffset(chunk.buffer, startOffset) : 0;
+    const to = endWithin(chunk, from, endOffset, options.maxBytes - bytes, options.minOneBatch && bytes === 0);
+    if (to > from) {
+      if (bytes === 0) firstBatchBaseOffset = storedBaseOffset(chunk.buffer, from);
+      buffers.push(from === 0 && to === chunk.buffer.length ? chunk.buffer : chunk.buffer.subarray(from, to));
+      bytes += to - from;
+      nextOffset = to === chunk.buffer.length ? chunk.nextOffset : storedBaseOffset(chunk.buffer, to);
+    }
+    if (to < chunk.buffer.length) break;
+  }
+  if (buffers.length >= GATHER_CHUNKS_MIN && bytes / buffers.length < GATHER_CHUNK_BYTES_MAX) {
+    return { error: ErrorCode.NONE, buffers: [Buffer.concat(buffers, bytes)], bytes, firstBatchBaseOffset, nextOffset };
+  }
+  return { error: ErrorCode.NONE, buffers, bytes, firstBatchBaseOffset, nextOffset };
+}
+
+/** Where in a chunk the batches end that fit. */
+function endWithin(chunk: TailChunk, from: number, endOffset: number, maxBytes: number, minOneBatch: boolean): number {
+  const { buffer } = chunk;
+  if (chunk.nextOffset <= endOffset && buffer.length - from <= maxBytes) return buffer.length;
+  return wholeBatchesEnd(buffer, from, buffer.length, endOffset, maxBytes, minOneBatch);
+}
+
+/** Where the last batch ends that lies within [from, to), begins below `endOffset` and fits into `maxBytes`. */
+function wholeBatchesEnd(buffer: Buffer, from: number, to: number, endOffset: number, maxBytes: number, minOneBatch: boolean): number {
+  let at = from;
+  while (at < to && storedBaseOffset(buffer, at) < endOffset) {
+    const next = at + sizeInBytes(buffer, at);
+    if ( next - from > maxBytes && !(minOneBatch && at === from)) break;
+    at = next;
+  }
+  return at;
+}
+
+async function readFiles(log: ReadableLog, startOffset: number, endOffset: number, options: ReadOptions): Promise<LogRead> {
+  try {
+    for (;;) {
+      const truncations = log.truncations;
+      const read = await readSegments(log, startOffset, endOffset, options);
+      // What was read may have been cut away and written over meanwhile.
+      if (log.truncations === truncations) return read;
+      if (startOffset >= log.writtenEndOffset || startOffset < log.logStartOffset) return emptyRead(startOffset);
+    }
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+    return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+  }
+}
+
+async function readSegments(log: ReadableLog, startOffset: number, endOffset: number, options: ReadOptions): Promise<LogRead> {
+  // The batches of a compacted segment may all lie before the offset: then the next one holds what comes after it.
+  for (const segment of log.segments.from(startOffset)) {
+    if (segment.baseOffset >= endOffset) break;
+    const read = await readSegment(segment, startOffset, endOffset, options);
+    if (read !== undefined) return read;
+  }
+  return emptyRead(startOffset);
+}
+
+/** undefined when the segment has no batch at or beyond `startOffset`. */
+async function readSegment(segment: Segment, startOffset: number, endOffset: number, options: ReadOptions): Promise<LogRead | undefined> {
+  const end = segment.writtenBytes;
+  let position = segment.hintFor(startOffset) ?? segment.positionToSeek(startOffset);
+  let wanted = Math.max(options.maxBytes, HEADER_BYTES) + SEEK_SLACK_BYTES;
+  segment.handle.pins++;
+  try {
+    for (;;) {
+      if (position >= end) return undefined;
+      const buffer = Buffer.allocUnsafeSlow(Math.min(wanted, end - position));
+      const filled = await segment.file().read(buffer, position);
+      let at = 0;
+      let size = 0;
+      // Header by header up to the batch that holds the offset.
+      for (; ; at += size) {
+        if (!hasHeader(buffer, at, filled)) break;
+        size = storedSize(buffer, at);
+        if (size < 0) return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+        if (storedLastOffset(buffer, at) >= startOffset) break;
+      }
+      if (!hasHeader(buffer, at, filled)) {
+        // Behind the last batch, or between two chunks of the walk.
+        if (at === 0) return undefined;
+        position += at;
+        continue;
+      }
+      if (storedBaseOffset(buffer, at) >= endOffset) return emptyRead(startOffset);
+      if (at + size > filled) {
+        if (size > options.maxBytes && !options.minOneBatch) return emptyRead(startOffset);
+        if (position + at + size > end) return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+        position += at;
+        wanted = Math.max(size, options.maxBytes);
+        continue;
+      }
+      return take(segment, position, buffer, at, filled, startOffset, endOffset, options);
+    }
+  } finally {
+    segment.unpin();
+  }
+}
+
+function take(segment: Segment, position: number, buffer: Buffer, at: number, filled: number, startOffset: number, endOffset: number, options: ReadOptions): LogRead {
+  let to = at;
+  let nextOffset = startOffset;
+  while (hasHeader(buffer, to, filled) && storedBaseOffset(buffer, to) < endOffset) {
+    const size = storedSize(buffer, to);
+    const next = to + size;
+    if (size < 0 || next > filled || (next - at > options.maxBytes && !(options.minOneBatch && to === at))) break;
+    nextOffset = storedLastOffset(buffer, to) + 1;
+    to = next;
+  }
+  if (to === at) return emptyRead(startOffset);
+  // A consumer that reads on will ask for just this: it saves the search.
+  segment.addHint(nextOffset, position + to);
+  const records = at === 0 && to === buffer.length ? buffer : buffer.subarray(at, to);
+  return { error: ErrorCode.NONE, buffers: [records], bytes: to - at, firstBatchBaseOffset: storedBaseOffset(buffer, at), nextOffset };
+}

@@ -1,0 +1,64 @@
+/**
+ * Which segments of a log are to go, by age, size, and the log start offset.
+ *
+ * Promises: always a run of the oldest segments, all of them below the high watermark; the active one only when it is not empty.
+ * Does not: remove anything.
+ *
+ * Age is told by the largest timestamp that producers have set, so one record from the future keeps its segment, and with it all younger
+ * ones, until that time has passed; Kafka warns of it (KAFKA-10313), and `futureTimestamps` lets the owner do so.
+ */
+import { deletesByRetention, type LogConfig } from './log-config.ts';
+import type { Segment } from './segment.ts';
+import type { SegmentList } from './segment-list.ts';
+
+export interface RetentionView {
+  readonly segments: SegmentList;
+  readonly config: LogConfig;
+  readonly logStartOffset: number;
+  readonly logEndOffset: number;
+  readonly highWatermark: number;
+}
+
+export interface RetentionPlan {
+  readonly expired: readonly Segment[];
+  /** Segments that are kept because a record claims to be younger than now. */
+  readonly futureTimestamps: number;
+}
+
+type Breach = (segment: Segment, nextBaseOffset: number | undefined) => boolean;
+
+export function planRetention(log: RetentionView, nowMs: number): RetentionPlan {
+  const { config } = log;
+  let futureTimestamps = 0;
+  const breaches: Breach[] = [(_segment, nextBaseOffset) => nextBaseOffset !== undefined && nextBaseOffset <= log.logStartOffset];
+  if (deletesByRetention(config.cleanupPolicy)) {
+    let excess = log.segments.sizeBytes - config.retentionBytes;
+    if (config.retentionBytes >= 0) {
+      breaches.push((segment) => {
+        if (excess < segment.sizeBytes) return false;
+        excess -= segment.sizeBytes;
+        return true;
+      });
+    }
+    if (config.retentionMs >= 0) {
+      breaches.push((segment) => {
+        const age = nowMs - segment.largestTimestamp();
+        if (age < 0) futureTimestamps++;
+        return age > config.retentionMs;
+      });
+    }
+  }
+  // As Kafka: each rule takes the run of oldest segments that breach it, one rule after the other on what the last one left.
+  const all = log.segments.all;
+  let count = 0;
+  for (const breach of breaches) {
+    for (; count < all.length; count++) {
+      const segment = all[count] as Segment;
+      const nextBaseOffset = all[count + 1]?.baseOffset;
+      if (log.highWatermark < (nextBaseOffset ?? log.logEndOffset)) break;
+      if (nextBaseOffset === undefined && segment.sizeBytes === 0) break;
+      if (!breach(segment, nextBaseOffset)) break;
+    }
+  }
+  return { expired: all.slice(0, count), futureTimestamps };
+}
