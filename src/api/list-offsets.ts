@@ -7,6 +7,7 @@
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { Input, Value } from '../../protocol/schema.ts';
 import { ListOffsets } from '../../protocol/messages/fetch.ts';
+import type { FoundOffset } from '../../storage/log.ts';
 import type { Partition } from '../replica/partition.ts';
 import { serve } from './serve.ts';
 import type { RequestContext } from './serve.ts';
@@ -104,14 +105,18 @@ async function locate(partition: Partition, timestamp: number, end: number): Pro
       // Nothing is in remote storage, and nothing waits to go there.
       return NOTHING;
     case MAX_TIMESTAMP: {
-      const found = await log.offsetOfMaxTimestamp();
-      return found === null || found.offset >= end ? NOTHING : { ...found, leaderEpoch: epochAt(partition, found.offset) };
+      const found = await log.maxTimestampOffset();
+      return foundBefore(end, found);
     }
     default: {
       const found = await log.offsetForTimestamp(timestamp);
-      return found === null || found.offset >= end ? NOTHING : { ...found, leaderEpoch: epochAt(partition, found.offset) };
+      return foundBefore(end, found);
     }
   }
+}
+
+function foundBefore(end: number, found: FoundOffset | undefined): Found {
+  return found === undefined || found.offset >= end ? NOTHING : { timestamp: found.timestampMs, offset: found.offset, leaderEpoch: found.leaderEpoch };
 }
 
 function epochAt({ log }: Partition, offset: number): number {

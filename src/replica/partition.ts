@@ -6,6 +6,7 @@
  * Does not check a client's batch (`protocol/record` does) and does not choose leaders (the controller does).
  */
 import { ErrorCode } from '../../protocol/errors.ts';
+import type { ProduceRules } from '../../protocol/record/validate.ts';
 import type { AppendOrigin, AppendResult, Log } from '../../storage/log.ts';
 import type { Turn, TurnOwner } from '../runtime/turn.ts';
 import { CommitQueue } from './waiting.ts';
@@ -20,11 +21,21 @@ export interface PartitionState {
   readonly isr: readonly number[];
 }
 
+/** What a topic's settings mean for one of its partitions, apart from its log. */
+export interface PartitionSettings {
+  /** What produced batches are checked by. */
+  readonly produceRules: ProduceRules;
+  /** min.insync.replicas */
+  readonly minInsyncReplicas: number;
+}
+
 export class Partition implements TurnOwner, Watched {
   readonly topic: string;
   readonly topicId: string;
   readonly partition: number;
   readonly log: Log;
+  /** As the topic's settings say now; replaced when they change. */
+  settings: PartitionSettings;
   readonly #nodeId: number;
   readonly #turn: Turn;
   #state: PartitionState;
@@ -41,11 +52,12 @@ export class Partition implements TurnOwner, Watched {
   readonly #watchers = new Set<ParkedFetch>();
   #closed = false;
 
-  constructor(options: { topic: string; topicId: string; partition: number; log: Log; nodeId: number; turn: Turn; state: PartitionState }) {
+  constructor(options: { topic: string; topicId: string; partition: number; log: Log; settings: PartitionSettings; nodeId: number; turn: Turn; state: PartitionState }) {
     this.topic = options.topic;
     this.topicId = options.topicId;
     this.partition = options.partition;
     this.log = options.log;
+    this.settings = options.settings;
     this.#nodeId = options.nodeId;
     this.#turn = options.turn;
     this.#state = options.state;
@@ -75,6 +87,11 @@ export class Partition implements TurnOwner, Watched {
     if (!this.isLeader) this.#failWaiters(ErrorCode.NOT_LEADER_OR_FOLLOWER);
     for (const watcher of [...this.#watchers]) watcher.end();
     if (this.isLeader) this.#advanceHighWatermark();
+  }
+
+  /** acks=all may only be promised while this many in-sync replicas hold the data (min.insync.replicas). */
+  get hasEnoughReplicas(): boolean {
+    return this.#state.isr.length >= Math.min(this.settings.minInsyncReplicas, this.#state.replicas.length);
   }
 
   /**

@@ -120,14 +120,17 @@ function readPartition(partition: Partition, asked: FetchPartition, bytesLeft: n
   if (fetchOffset < logStartOffset || fetchOffset > log.logEndOffset) return failed(asked, ErrorCode.OFFSET_OUT_OF_RANGE, null);
   const endOffset = options.readCommitted ? lastStableOffset : highWatermark;
   const maxBytes = Math.min(asked.partitionMaxBytes, bytesLeft);
-  const answer = (read: LogRead | null): ReadAnswer => ({
-    ...told,
-    errorCode: ErrorCode.NONE,
-    divergingEpoch: null,
-    abortedTransactions: options.readCommitted ? (read === null ? [] : log.abortedTransactions(fetchOffset, read.nextOffset)) : null,
-    records: read === null ? NO_RECORDS : read.buffers,
-    recordsBytes: read === null ? 0 : read.bytes,
-  });
+  const answer = (read: LogRead | null): ReadAnswer => {
+    if (read !== null && read.error !== ErrorCode.NONE) return failed(asked, read.error, null);
+    return {
+      ...told,
+      errorCode: ErrorCode.NONE,
+      divergingEpoch: null,
+      abortedTransactions: options.readCommitted ? (read === null || read.bytes === 0 ? [] : log.abortedTransactions(fetchOffset, read.nextOffset)) : null,
+      records: read === null ? NO_RECORDS : read.buffers,
+      recordsBytes: read === null ? 0 : read.bytes,
+    };
+  };
   if (fetchOffset >= endOffset || (maxBytes <= 0 && !needsOne)) return answer(null);
   const read = log.read(fetchOffset, { maxBytes, endOffset, minOneBatch: needsOne });
   return read instanceof Promise ? read.then(answer) : answer(read);

@@ -9,6 +9,7 @@ import { AssertionError } from 'node:assert';
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import { decode } from '../../protocol/compile.ts';
 import { decodeRequestHeader, encodeResponseFrame } from '../../protocol/frame.ts';
+import type { AnyMessage, Input } from '../../protocol/schema.ts';
 import { ApiVersions } from '../../protocol/messages/cluster.ts';
 import { closeConnection, noAnswer } from '../api/serve.ts';
 import type { RequestContext, Served } from '../api/serve.ts';
@@ -87,7 +88,7 @@ export class Dispatcher {
     if (outcome === closeConnection) return connection.close();
     let frame;
     try {
-      frame = encodeResponseFrame(served.api, version, context.correlationId, outcome);
+      frame = encodeResponseFrame(served.api, version, context.correlationId, outcome as Input<AnyMessage>);
     } catch (error) {
       // A response that does not encode is our mistake; the client must not wait for ever for it.
       this.#log.error(`${served.api.name} version ${version}: response does not encode: ${(error as Error).stack}`);

@@ -1,0 +1,127 @@
+/**
+ * Produce: clients' record batches into partition logs, in every version that Kafka serves.
+ *
+ * Promises: batches enter their logs before the handler returns, in the order of the request; acks=all answers once the high watermark has passed them, acks=1
+ * once they are written, acks=0 not at all (and closes the connection on an error, which is all that such a producer can be told). A partition's
+ * error is that partition's answer. Internal topics take records from no client but Kafka's admin tool, as in Kafka.
+ */
+import { ErrorCode, errorMessage } from '../../protocol/errors.ts';
+import { Produce } from '../../protocol/messages/produce.ts';
+import type { Input, Value } from '../../protocol/schema.ts';
+import { isInternalTopic } from '../quorum/topic-names.ts';
+import { appendProduced } from '../replica/appending.ts';
+import type { Appended } from '../replica/appending.ts';
+import type { Partition } from '../replica/partition.ts';
+import { closeConnection, noAnswer, serve } from './serve.ts';
+import type { Outcome, RequestContext } from './serve.ts';
+
+type Request = Value<typeof Produce.request>;
+type Response = Input<typeof Produce.response>;
+type TopicResponse = Response['responses'][number];
+type PartitionResponse = TopicResponse['partitionResponses'][number];
+/** An answer that may still turn into an error while its records wait to be committed. */
+type Draft = { -readonly [K in keyof PartitionResponse]: PartitionResponse[K] };
+
+const TOPIC_IDS_SINCE = 13; // KIP-516
+const LEADER_HINTS_SINCE = 10; // KIP-951
+const ALL = -1;
+const NONE = 0;
+const LEADER = 1;
+/** AdminUtils.ADMIN_CLIENT_ID: Kafka's tools may write internal topics under this client id. */
+const ADMIN_CLIENT_ID = '__admin_client';
+
+export const produceApis = [
+  serve(Produce, '3-13', {
+    // KAFKA-18659: librdkafka up to 2.9 takes a broker without Produce 0 for one that knows no compression.
+    advertisedMin: 0,
+    handle,
+    onError: (code, request) => (request.acks === NONE ? closeConnection : refuseAll(request, code)),
+  }),
+];
+
+function handle(request: Request, context: RequestContext): Outcome<Response> | Promise<Outcome<Response>> {
+  const { acks } = request;
+  if (acks !== ALL && acks !== LEADER && acks !== NONE) return refuseAll(request, ErrorCode.INVALID_REQUIRED_ACKS);
+  const nowMs = context.node.runtime.clock.wallMs();
+  const waits: { partition: Partition; endOffset: number; draft: Draft }[] = [];
+  let failed = false;
+  const responses: TopicResponse[] = [];
+  for (const topic of request.topicData) {
+    const partitionResponses: Draft[] = [];
+    for (const one of topic.partitionData) {
+      const draft = append(topic, one, request, context, nowMs, waits);
+      if (draft.errorCode !== ErrorCode.NONE) failed = true;
+      partitionResponses.push(draft);
+    }
+    responses.push({ name: topic.name, topicId: topic.topicId, partitionResponses });
+  }
+  if (acks === NONE) return failed ? closeConnection : noAnswer;
+  const response = (): Response => ({ responses, throttleTimeMs: 0, ...leaderHints(responses, context) });
+  if (waits.length === 0) return response();
+  return new Promise((resolve) => {
+    let waiting = waits.length;
+    for (const { partition, endOffset, draft } of waits) {
+      const settle = (code: ErrorCode): void => {
+        if (code !== ErrorCode.NONE) Object.assign(draft, { errorCode: code, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 });
+        if (--waiting === 0) resolve(response());
+      };
+      if (acks === ALL) partition.whenCommitted(endOffset, settle);
+      else partition.whenWritten(endOffset, settle);
+    }
+  });
+}
+
+/** Appends one partition's records; what has to be waited for is added to `waits`. */
+function append(
+  topic: Request['topicData'][number],
+  { index, records }: Request['topicData'][number]['partitionData'][number],
+  request: Request,
+  { node, apiVersion, clientId }: RequestContext,
+  nowMs: number,
+  waits: { partition: Partition; endOffset: number; draft: Draft }[],
+): Draft {
+  const { replicas } = node;
+  const partition = apiVersion >= TOPIC_IDS_SINCE ? replicas.findById(topic.topicId, index) : replicas.find(topic.name, index);
+  if (typeof partition === 'number') return refused(index, partition);
+  if (isInternalTopic(partition.topic) && clientId !== ADMIN_CLIENT_ID) return refused(index, ErrorCode.INVALID_TOPIC_EXCEPTION);
+  if (!partition.isLeader) {
+    return { ...refused(index, ErrorCode.NOT_LEADER_OR_FOLLOWER), currentLeader: { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch } };
+  }
+  if (request.acks === ALL && !partition.hasEnoughReplicas) return refused(index, ErrorCode.NOT_ENOUGH_REPLICAS);
+  const appended = appendProduced(partition, records, apiVersion, nowMs);
+  if (appended.errorCode !== ErrorCode.NONE) return rejected(index, appended);
+  const draft: Draft = {
+    index, errorCode: ErrorCode.NONE, baseOffset: appended.baseOffset, logAppendTimeMs: appended.logAppendTimeMs, logStartOffset: appended.logStartOffset,
+  };
+  waits.push({ partition, endOffset: appended.endOffset, draft });
+  return draft;
+}
+
+function refused(index: number, errorCode: ErrorCode): Draft {
+  return { index, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 };
+}
+
+function rejected(index: number, { errorCode, logStartOffset, recordErrors, errorMessage }: Appended): Draft {
+  return { ...refused(index, errorCode), logStartOffset, recordErrors, errorMessage };
+}
+
+function refuseAll(request: Request, code: ErrorCode): Response {
+  return {
+    throttleTimeMs: 0,
+    responses: request.topicData.map(({ name, topicId, partitionData }) => ({
+      name, topicId, partitionResponses: partitionData.map(({ index }) => ({ ...refused(index, code), errorMessage: errorMessage(code) })),
+    })),
+  };
+}
+
+/** Where the leaders that were named can be reached, so that the producer needs no metadata first (KIP-951). */
+function leaderHints(responses: readonly TopicResponse[], { node, apiVersion, connection }: RequestContext): Pick<Response, 'nodeEndpoints'> {
+  if (apiVersion < LEADER_HINTS_SINCE) return {};
+  let leaders: Set<number> | undefined;
+  for (const { partitionResponses } of responses) {
+    for (const { currentLeader } of partitionResponses) {
+      if (currentLeader?.leaderId !== undefined && currentLeader.leaderId >= 0) (leaders ??= new Set()).add(currentLeader.leaderId);
+    }
+  }
+  return leaders === undefined ? {} : { nodeEndpoints: node.endpointsOf(leaders, connection) };
+}
