@@ -53,6 +53,8 @@ export interface LogOptions {
   readonly indexes?: IndexBudget;
   /** Below 1, from 0 on: which part of segmentJitterMs the next segment takes. Without it none. */
   readonly jitter?: () => number;
+  /** Makes durable what the log itself does not know of: called once, before the recovery point first moves. Rejects with a DiskError. */
+  readonly beforeFirstSync?: () => Promise<void>;
 }
 
 export interface AppendOptions {
@@ -134,6 +136,7 @@ export class Log {
   /** Names in the directory that are not durable yet. */
   #namesChanged = false;
   #unflushedSinceMs = 0;
+  #beforeFirstSync: (() => Promise<void>) | undefined;
   #closed = false;
 
   static open(options: LogOptions): Log {
@@ -150,6 +153,7 @@ export class Log {
     this.#disk = disk;
     this.#resources = { files: options.files ?? new OpenFiles(disk), indexes: options.indexes ?? new IndexBudget() };
     this.#jitter = options.jitter ?? (() => 0);
+    this.#beforeFirstSync = options.beforeFirstSync;
     if (disk.status(directory) === undefined) disk.makeDirectory(directory);
     const loaded = loadLog({
       disk, directory, resources: this.#resources, config: options.config, recoveryPoint: options.recoveryPoint, logStartOffset: options.logStartOffset,
@@ -450,6 +454,11 @@ export class Log {
     }
   }
 
+  /** Something else in the log directory failed for good: nothing more is appended here either. */
+  takeOffline(error: StorageError): void {
+    this.#fail(error);
+  }
+
   #fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error instanceof StorageError ? error : new StorageError(this.#directory, error);
@@ -493,6 +502,10 @@ export class Log {
         if (segment !== this.segments.active) await this.#syncIndexes(segment);
       }
       if (this.epochs.isDirty) await this.epochs.persist();
+      if (this.#beforeFirstSync !== undefined) {
+        await this.#beforeFirstSync();
+        this.#beforeFirstSync = undefined;
+      }
       if (this.#namesChanged) {
         this.#namesChanged = false;
         this.#disk.syncDirectory(this.#directory);
