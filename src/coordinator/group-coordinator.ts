@@ -57,6 +57,7 @@ export class GroupCoordinator {
   readonly #settings: GroupCoordinatorSettings;
   readonly #logger: Logger;
   readonly #partitionCount: () => number;
+  readonly #ensureTopic: () => Promise<void>;
   readonly #shards = new Map<number, Shard<GroupRecord, GroupShard>>();
   #isClosed = false;
 
@@ -66,11 +67,18 @@ export class GroupCoordinator {
     logger: Logger;
     /** Of `__consumer_offsets`, or of what it will be created with. Never changes for groups that there are. */
     partitionCount: () => number;
+    /** Creates `__consumer_offsets` if it is missing; resolves when its partitions have leaders. Rejects with a KafkaError when it cannot be. */
+    ensureTopic: () => Promise<void>;
   }) {
     this.#runtime = options.runtime;
     this.#settings = options.settings;
     this.#logger = options.logger;
     this.#partitionCount = options.partitionCount;
+    this.#ensureTopic = options.ensureTopic;
+  }
+
+  ensureTopic(): Promise<void> {
+    return this.#ensureTopic();
   }
 
   /** The partition of `__consumer_offsets` that a group's records are in. */

@@ -42,13 +42,6 @@ const COMMIT_GROUP_ID_NOT_FOUND_SINCE = 9;
 /** DescribeGroups since this version says that a group is missing (KIP-1043); before, it is described as dead. */
 const DESCRIBE_GROUP_ID_NOT_FOUND_SINCE = 6;
 
-/** As ListGroups names them, and what they are for in the eyes of older clients. */
-const otherTypes = {
-  consumer: { groupType: 'Consumer', protocolType: 'consumer' },
-  share: { groupType: 'Share', protocolType: 'share' },
-  streams: { groupType: 'Streams', protocolType: 'streams' },
-} as const;
-
 export class GroupShard implements StateMachine<GroupRecord> {
   readonly #settings: GroupShardSettings;
   readonly #clock: Clock;
@@ -257,8 +250,8 @@ export class GroupShard implements StateMachine<GroupRecord> {
     for (const [groupId, group] of this.#groups.committedEntries()) {
       if (states.size > 0 && !states.has(group.state.toLowerCase())) continue;
       if (types.size > 0 && !types.has(group.type)) continue;
-      const type = group.type === 'classic' ? { groupType: 'Classic', protocolType: group.protocolType ?? '' } : otherTypes[group.type];
-      listed.push({ groupId, groupState: group.state, ...type });
+      // The other kinds have their own name for a protocol type.
+      listed.push({ groupId, protocolType: group.type === 'classic' ? (group.protocolType ?? '') : group.type, groupState: group.state, groupType: group.type });
     }
     return listed;
   }

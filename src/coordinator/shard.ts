@@ -341,7 +341,8 @@ export class Shard<R, M extends StateMachine<R>> {
     if (open === null || open.records.length === 0) return null;
     this.#open = null;
     open.linger?.cancel();
-    const batch = buildBatch({ baseOffset: 0, records: open.records, compression: this.#options.compression });
+    // Kafka's coordinators leave base sequence 0 where there is no producer, and a log of ours is to be theirs byte for byte.
+    const batch = buildBatch({ baseOffset: 0, records: open.records, compression: this.#options.compression, baseSequence: 0 });
     let appended: { readonly baseOffset: number; readonly committed: Promise<void> };
     try {
       if (batch.length > this.#options.batchBytesMax) throw new KafkaError(ErrorCode.MESSAGE_TOO_LARGE, `${batch.length} bytes of coordinator records are more than the ${this.#options.batchBytesMax} of a batch`);
