@@ -9,7 +9,7 @@ import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import { KRaftVersionRecord, LeaderChangeMessage, SnapshotFooterRecord, SnapshotHeaderRecord, VotersRecord } from '../../protocol/log-records/control.ts';
 import { decodeMetadataRecord, type MetadataRecord } from '../../protocol/log-records/metadata.ts';
 import {
-  computeCrc, crc, isControl, LOG_OVERHEAD, magic, maxTimestamp, partitionLeaderEpoch, RECORD_BATCH_OVERHEAD, sizeInBytes,
+  computeCrc, crc, isControl, magic, maxTimestamp, partitionLeaderEpoch, RECORD_BATCH_OVERHEAD, sizeInBytes,
 } from '../../protocol/record/batch.ts';
 import { buildBatch } from '../../protocol/record/build.ts';
 import { ControlRecordType, encodeControlKey } from '../../protocol/record/control.ts';
@@ -134,6 +134,11 @@ function readBatch(buffer: Buffer, at: number): MetadataBatch {
   };
 }
 
+/** What those will read who read the log: the one way in which records come to an image, a leader's own included. */
+export function decodedRecords(values: readonly Buffer[]): MetadataRecord[] {
+  return values.map((value) => decodeMetadataRecord(value));
+}
+
 /** undefined for a type that is not the quorum's. */
 function decodeControlRecord(number: number | undefined, value: Buffer): ControlRecord | undefined {
   for (const [type, known] of Object.entries(CONTROL_RECORDS)) {
@@ -147,9 +152,4 @@ function decodeControlRecord(number: number | undefined, value: Buffer): Control
 
 function corrupt(detail: string): KafkaError {
   return new KafkaError(ErrorCode.CORRUPT_MESSAGE, `the metadata log is damaged: ${detail}`);
-}
-
-/** Bytes of the batch that begins at `at`, or undefined when not even its length is there. */
-export function batchBytes(buffer: Buffer, at: number): number | undefined {
-  return buffer.length - at < LOG_OVERHEAD ? undefined : sizeInBytes(buffer, at);
 }

@@ -1,0 +1,259 @@
+/**
+ * The metadata log with its snapshots: `__cluster_metadata-0` in the directory of the node.
+ *
+ * Promises: opening one gives the newest snapshot and every batch after it, each checked, or a MetadataError that says what is wrong: damage in the
+ * middle of metadata is never skipped or cut. Snapshots are taken by size and age, and what they make needless is dropped by the retention settings, of
+ * which the newest snapshot always stays. A snapshot that cannot be written costs a line in the log and is tried again later.
+ * Does not: decide what is committed (`raft.ts`), or fold records (`delta.ts`).
+ */
+import type { Clock } from '../runtime/runtime.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Settings } from '../settings.ts';
+import { KafkaError } from '../../protocol/errors.ts';
+import { type Disk, DiskError } from '../../storage/disk.ts';
+import { joinPath } from '../../storage/files.ts';
+import { Log } from '../../storage/log.ts';
+import { DEFAULT_LOG_CONFIG, type LogConfig } from '../../storage/log-config.ts';
+import { loadPartitionMetadata, writePartitionMetadata } from '../../storage/partition-metadata.ts';
+import { type MetadataBatch, readBatches } from './batches.ts';
+import { MetadataDelta } from './delta.ts';
+import { MetadataImage } from './image.ts';
+import type { MetadataImages } from './images.ts';
+import { snapshotRecords } from './snapshot-records.ts';
+import {
+  encodeSnapshot, listSnapshots, readSnapshot, removePartialSnapshots, type SnapshotFile, type VoterRecords, writeSnapshot,
+} from './snapshots.ts';
+
+/** The id that Kafka has reserved for the metadata topic. */
+export const METADATA_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
+const READ_BYTES = 1024 * 1024;
+
+/** The metadata of this directory cannot be used. The message is for the person who runs the node. */
+export class MetadataError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'MetadataError';
+  }
+}
+
+export interface MetadataLogOptions {
+  readonly disk: Disk;
+  /** `.../__cluster_metadata-0` */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly settings: Settings;
+  readonly logger: Logger;
+}
+
+export class MetadataLog {
+  readonly log: Log;
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #clock: Clock;
+  readonly #settings: Settings;
+  readonly #logger: Logger;
+  #voterRecords: VoterRecords = { kraftVersion: 0, voters: null };
+  #votersInLog = false;
+  #lastEpoch = 0;
+  /** `log.sizeBytes` at the newest snapshot, less what was deleted since. */
+  #sizeAtSnapshot = 0;
+  #lastSnapshotMs: number;
+  #snapshotting: Promise<void> | undefined;
+
+  static open(options: MetadataLogOptions): MetadataLog {
+    return new MetadataLog(options);
+  }
+
+  private constructor(options: MetadataLogOptions) {
+    const { disk, directory, clock, settings } = options;
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#clock = clock;
+    this.#settings = settings;
+    this.#logger = options.logger;
+    this.#lastSnapshotMs = clock.monotonicMs();
+    disk.makeDirectory(directory);
+    removePartialSnapshots(disk, directory);
+    if (loadPartitionMetadata(disk, directory).status === 'missing') writePartitionMetadata(disk, directory, METADATA_TOPIC_ID);
+    this.log = Log.open({
+      disk,
+      directory,
+      topic: '__cluster_metadata',
+      partition: 0,
+      topicId: METADATA_TOPIC_ID,
+      config: logConfig(settings),
+      // With everything said to be flushed, recovery cuts a torn end and nothing else: a damaged batch that others follow stays, for `load` to refuse.
+      recoveryPoint: Number.MAX_SAFE_INTEGER,
+      logStartOffset: newestSnapshot(disk, directory)?.offset ?? 0,
+      cleanShutdown: false,
+      nowMs: clock.wallMs(),
+    });
+  }
+
+  /** Epoch of the last batch, or of the snapshot; 0 for neither. */
+  get lastEpoch(): number {
+    return this.#lastEpoch;
+  }
+
+  /** As of the end of the log. */
+  get voterRecords(): VoterRecords {
+    return this.#voterRecords;
+  }
+
+  /** Whether voters came with the log, rather than with the snapshot that `format` makes. */
+  get votersInLog(): boolean {
+    return this.#votersInLog;
+  }
+
+  /** Reads the newest snapshot and all batches after it. Rejects with a MetadataError. */
+  async load(images: MetadataImages): Promise<void> {
+    const snapshot = newestSnapshot(this.#disk, this.#directory);
+    const from = snapshot?.offset ?? 0;
+    if (this.log.segments.first.baseOffset > from) {
+      throw new MetadataError(
+        `the metadata log in ${this.#directory} begins at offset ${this.log.segments.first.baseOffset}, and no snapshot has what comes before`,
+      );
+    }
+    if (snapshot !== undefined) await this.#loadSnapshot(snapshot, images);
+    // A snapshot that was fetched by a follower, which crashed before it made its log follow.
+    if (this.log.logEndOffset < from) await this.log.truncateFullyAndStartAt(from, this.#clock.wallMs());
+    let bytesAfterSnapshot = 0;
+    for (let offset = Math.max(from, this.log.logStartOffset); offset < this.log.logEndOffset; ) {
+      const read = await this.log.read(offset, { maxBytes: READ_BYTES, endOffset: this.log.logEndOffset, minOneBatch: true });
+      if (read.bytes === 0) throw new MetadataError(`the metadata log in ${this.#directory} cannot be read at offset ${offset}`);
+      const batches = this.#understood(() => read.buffers.flatMap((buffer) => [...readBatches(buffer)]), `offset ${offset}`);
+      this.#understood(() => images.fold(batches.filter((batch) => batch.baseOffset >= from)), `offset ${offset}`);
+      for (const batch of batches) this.#noteBatch(batch);
+      bytesAfterSnapshot += read.bytes;
+      offset = read.nextOffset;
+    }
+    this.#sizeAtSnapshot = this.log.sizeBytes - bytesAfterSnapshot;
+  }
+
+  async #loadSnapshot(snapshot: SnapshotFile, images: MetadataImages): Promise<void> {
+    const content = this.#understood(() => readSnapshot(this.#disk, this.#directory, snapshot), snapshot.name);
+    this.#lastEpoch = snapshot.epoch;
+    this.#voterRecords = { kraftVersion: content.kraftVersion, voters: content.voters };
+    this.#votersInLog = content.voters !== null && snapshot.offset > 0;
+    // The snapshot at offset 0 holds the first voters and no metadata.
+    if (snapshot.offset === 0) return;
+    const delta = new MetadataDelta(MetadataImage.EMPTY);
+    this.#understood(() => content.records.forEach((record) => delta.apply(record)), snapshot.name);
+    images.reset(delta.build({ offset: snapshot.offset - 1, epoch: snapshot.epoch, timestampMs: content.lastContainedLogTimestampMs }));
+  }
+
+  #noteBatch(batch: MetadataBatch): void {
+    this.#lastEpoch = Math.max(this.#lastEpoch, batch.epoch);
+    for (const record of batch.controlRecords) {
+      if (record.type === 'kraftVersion') this.#voterRecords = { ...this.#voterRecords, kraftVersion: record.value.kRaftVersion };
+      if (record.type === 'voters') {
+        this.#voterRecords = { ...this.#voterRecords, voters: record.value };
+        this.#votersInLog = true;
+      }
+    }
+  }
+
+  /** Takes a snapshot of the committed image when one is due; at most one at a time. */
+  maybeSnapshot(image: MetadataImage): void {
+    if (this.#snapshotting !== undefined) return;
+    const bytes = this.log.sizeBytes - this.#sizeAtSnapshot;
+    const ageMs = this.#clock.monotonicMs() - this.#lastSnapshotMs;
+    const intervalMs = this.#settings.get('metadata.log.max.snapshot.interval.ms');
+    const isDue = bytes >= this.#settings.get('metadata.log.max.record.bytes.between.snapshots') || (intervalMs > 0 && ageMs >= intervalMs);
+    if (isDue) void this.snapshot(image);
+  }
+
+  /** Writes a snapshot of the image, then drops what retention lets go. Resolves when that is done, also when the disk refused it. */
+  snapshot(image: MetadataImage): Promise<void> {
+    this.#snapshotting ??= this.#snapshot(image).finally(() => {
+      this.#snapshotting = undefined;
+    });
+    return this.#snapshotting;
+  }
+
+  async #snapshot(image: MetadataImage): Promise<void> {
+    const nowMs = this.#clock.wallMs();
+    const id = { offset: image.offset + 1, epoch: image.epoch };
+    this.#lastSnapshotMs = this.#clock.monotonicMs();
+    const size = this.log.sizeBytes;
+    try {
+      const content = encodeSnapshot([...snapshotRecords(image)], {
+        epoch: id.epoch, nowMs, lastContainedLogTimestampMs: image.timestampMs, ...this.#voterRecords,
+      });
+      await writeSnapshot(this.#disk, this.#directory, id, content);
+      this.#sizeAtSnapshot = size;
+      this.clean();
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.#logger.warn(`no snapshot of the metadata at offset ${id.offset}: ${error.message}`);
+    }
+  }
+
+  /** Drops snapshots that are too old or too much, oldest first, and the log before the oldest one left. Throws a DiskError. */
+  clean(): void {
+    const retentionMs = this.#settings.get('metadata.max.retention.ms');
+    const retentionBytes = this.#settings.get('metadata.max.retention.bytes');
+    const snapshots = listSnapshots(this.#disk, this.#directory);
+    let bytes = this.log.sizeBytes + snapshots.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    for (let next = snapshots[1]; next !== undefined && next.offset <= this.log.highWatermark; next = snapshots[1]) {
+      const oldest = snapshots[0]!;
+      const isOld = retentionMs >= 0 && this.#clock.wallMs() - this.#lastTimestampMs(oldest) > retentionMs;
+      const isTooMuch = retentionBytes >= 0 && bytes > retentionBytes;
+      if (!isOld && !isTooMuch) return;
+      this.#disk.unlink(joinPath(this.#directory, oldest.name));
+      const before = this.log.sizeBytes;
+      this.#trimLog(next.offset);
+      this.#sizeAtSnapshot -= before - this.log.sizeBytes;
+      bytes -= oldest.sizeBytes + before - this.log.sizeBytes;
+      snapshots.shift();
+    }
+  }
+
+  #lastTimestampMs(snapshot: SnapshotFile): number {
+    try {
+      return readSnapshot(this.#disk, this.#directory, snapshot).lastContainedLogTimestampMs;
+    } catch (error) {
+      // Old and unreadable: nobody will miss it.
+      if (error instanceof RangeError || error instanceof KafkaError) return 0;
+      throw error;
+    }
+  }
+
+  #trimLog(offset: number): void {
+    this.log.advanceLogStartOffset(offset);
+    for (const name of this.log.applyRetention(this.#clock.wallMs())) {
+      this.#disk.unlink(name.includes('/') ? name : joinPath(this.#directory, name));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#snapshotting;
+    await this.log.close();
+  }
+
+  #understood<T>(read: () => T, where: string): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof RangeError) && !(error instanceof KafkaError)) throw error;
+      throw new MetadataError(`the metadata in ${this.#directory} cannot be used (${where}): ${error.message}`, { cause: error });
+    }
+  }
+}
+
+function newestSnapshot(disk: Disk, directory: string): SnapshotFile | undefined {
+  return listSnapshots(disk, directory).at(-1);
+}
+
+function logConfig(settings: Settings): LogConfig {
+  return {
+    ...DEFAULT_LOG_CONFIG,
+    segmentBytes: settings.get('metadata.log.segment.bytes'),
+    segmentMs: settings.get('metadata.log.segment.ms'),
+    // Only what a snapshot covers is deleted, by `clean`.
+    cleanupPolicy: 'delete',
+    retentionBytes: -1,
+    retentionMs: -1,
+  };
+}
+
