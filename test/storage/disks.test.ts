@@ -7,6 +7,7 @@ import { nodeRuntime } from '../../src/runtime/node.ts';
 import { DiskError } from '../../storage/disk.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { MemoryDisk } from '../../storage/memory-disk.ts';
+import { CrashDisk } from './crash-disk.ts';
 
 const kinds: { name: string; make: () => { disk: Disk; root: string; end: () => void } }[] = [
   {
@@ -20,6 +21,14 @@ const kinds: { name: string; make: () => { disk: Disk; root: string; end: () => 
     name: 'memory',
     make: () => {
       const disk = new MemoryDisk({ nowMs: () => Date.now() });
+      disk.makeDirectory('/data');
+      return { disk, root: '/data', end: () => {} };
+    },
+  },
+  {
+    name: 'the crash disk of the tests',
+    make: () => {
+      const disk = new CrashDisk({ nowMs: () => Date.now() });
       disk.makeDirectory('/data');
       return { disk, root: '/data', end: () => {} };
     },
