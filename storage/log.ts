@@ -493,6 +493,7 @@ export class Log {
   }
 
   async #syncUpTo(target: number): Promise<void> {
+    if (target <= this.recoveryPoint && !this.segments.active.dirty) return;
     const truncations = this.truncations;
     try {
       for (const segment of this.segments.from(this.recoveryPoint)) {
