@@ -22,6 +22,12 @@ export const RATIO_FREE_BYTES = 1024 * 1024;
 export const DECOMPRESSION_LIMITS: DecompressionLimits = { outputBytesMax: 200 * 1024 * 1024, ratioMax: 4096 };
 
 /**
+ * Most frames of zstd, or members of gzip, in one payload. Clients write one; each costs a call of 5 to 15 us however small it is, so that a
+ * megabyte of empty ones would hold up the event loop for more than a second.
+ */
+export const FRAMES_MAX = 1024;
+
+/**
  * 'limit': the output would be longer than it may be. 'malformed': the bytes are not what the codec writes. 'checksum': they decode to the end,
  * to something else than was compressed; a reader that takes the output as it comes, as Kafka's does, stumbles over its content first.
  */
@@ -43,6 +49,10 @@ export class DecompressionError extends Error {
 /** The longest output that `inputBytes` may become under the limits. */
 export function outputBytesAllowed(inputBytes: number, limits: DecompressionLimits): number {
   return Math.min(limits.outputBytesMax, Math.max(RATIO_FREE_BYTES, inputBytes * limits.ratioMax));
+}
+
+export function tooManyFrames(): DecompressionError {
+  return new DecompressionError('limit', `more than ${FRAMES_MAX} frames`);
 }
 
 export function malformed(message: string): DecompressionError {

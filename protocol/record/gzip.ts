@@ -15,7 +15,7 @@
  *         length:4     little endian, of the content modulo 2^32
  */
 import { crc32, gzipSync, inflateRawSync } from 'node:zlib';
-import { beyondLimit, chunkBytes, DecompressionError, malformed } from './bound.ts';
+import { beyondLimit, chunkBytes, DecompressionError, FRAMES_MAX, malformed, tooManyFrames } from './bound.ts';
 
 const HEADER_BYTES = 10;
 const TRAILER_BYTES = 8;
@@ -43,6 +43,7 @@ export function decompressGzip(input: Buffer, outputBytesMax: number): Buffer {
   let outputBytes = 0;
   let at = 0;
   do {
+    if (output.length === FRAMES_MAX) throw tooManyFrames();
     const contentAt = headerEnd(input, at);
     const { buffer: content, engine } = inflate(input.subarray(contentAt), outputBytesMax - outputBytes);
     const trailerAt = contentAt + engine.bytesWritten;

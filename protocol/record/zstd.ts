@@ -15,7 +15,7 @@
  *    ...  checksum:4                  where the descriptor says so
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { beyondLimit, chunkBytes, malformed } from './bound.ts';
+import { beyondLimit, chunkBytes, FRAMES_MAX, malformed, tooManyFrames } from './bound.ts';
 
 const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
@@ -41,6 +41,7 @@ export function decompressZstd(input: Buffer, outputBytesMax: number): Buffer {
       at = skippableEnd(input, at);
       continue;
     }
+    if (output.length === FRAMES_MAX) throw tooManyFrames();
     const frame = scanFrame(input, at);
     const content = decompressFrame(input.subarray(at, frame.end), frame.outputBytesMax, outputBytesMax - outputBytes);
     output.push(content);
