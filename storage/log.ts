@@ -303,6 +303,12 @@ export class Log {
     this.producers.complete(completed);
   }
 
+  /** This replica leads from here on: the epoch begins at the log's end even if nothing is ever appended in it, as Kafka has it. */
+  assignLeaderEpoch(epoch: number): void {
+    this.epochs.assign(epoch, this.logEndOffset);
+    this.#latestEpoch = this.epochs.latestEpoch;
+  }
+
   #refuse(error: ErrorCode): AppendResult {
     return { error, baseOffset: -1, lastOffset: -1, logAppendTimeMs: -1, logStartOffset: this.logStartOffset, duplicate: false };
   }
