@@ -109,8 +109,8 @@ class DecoderEmitter {
     const element = elementSlot(slot);
     const least = leastBytes(element, this.#version);
     const bytes = fixedBytes(element.field);
-    // Where an element may take a single byte, room for all would be eight times the frame: the array grows with what has been read instead.
-    const room = least > 1 ? `new Array(${count})` : '[]';
+    // Where a string or struct may take a single byte, room for all would be eight times the frame: the array grows with what has been read instead.
+    const room = bytes !== undefined || least > 1 ? `new Array(${count})` : '[]';
     const index = this.#name('i');
     const inner = this.#nested(() => {
       if (bytes !== undefined) {
