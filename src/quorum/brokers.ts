@@ -37,7 +37,7 @@ const IN_CONTROLLED_SHUTDOWN = 1;
 const NO_BROKER = -1;
 const RESERVED_DIRECTORIES = new Set([UNASSIGNED_DIRECTORY, LOST_DIRECTORY, MIGRATING_DIRECTORY]);
 
-/** The epoch that a new registration gets is the offset of its record, so it comes last and `nextOffset` is that of the first. */
+/** A new registration gets as its epoch `nextOffset`, that of the first of its records; the registration itself comes last, after what it cleans up. */
 export function registerBroker(
   request: Registration,
   { hasSession, nextOffset }: { readonly hasSession: boolean; readonly nextOffset: number },
@@ -67,7 +67,7 @@ export function registerBroker(
     const isClean = existing?.epoch === request.previousBrokerEpoch;
     records.push(...afterShutdown(request.brokerId, isClean, context));
   }
-  const epoch = isNewIncarnation ? nextOffset + records.length : existing.epoch;
+  const epoch = isNewIncarnation ? nextOffset : existing.epoch;
   records.push(
     newRecord(
       'RegisterBrokerRecord',
@@ -147,7 +147,7 @@ export function heartbeat(
 ): { records: NewRecord[]; answer: HeartbeatAnswer } {
   const { image } = context;
   const broker = checkedBroker(request.brokerId, request.brokerEpoch, image);
-  // The epoch of a broker is the offset of its registration record.
+  // The epoch of a broker is the offset at which its registration was written.
   const isCaughtUp = request.currentMetadataOffset >= broker.epoch;
   const current: BrokerState = broker.inControlledShutdown && !broker.fenced ? 'controlledShutdown' : broker.fenced ? 'fenced' : 'unfenced';
   const next = nextState(current);
