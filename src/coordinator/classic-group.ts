@@ -16,8 +16,8 @@ import assert from 'node:assert';
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { Input } from '../../protocol/schema.ts';
 import type { JoinGroupResponse, SyncGroupResponse } from '../../protocol/messages/groups.ts';
-import { javaHashOrder } from './java-hash.ts';
 import type { Deadline } from './deadline.ts';
+import { javaHashOrder } from './java-hash-order.ts';
 import { subscribedTopics } from './subscription.ts';
 
 export type ClassicState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead';

@@ -6,6 +6,7 @@
  * Does not: authorise, look at topics (the handlers in src/api do), or say who leads which partition (the replica room does, by `onLeadership`).
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
+import { coordinatorPartition } from '../../protocol/hash.ts';
 import type { CompressionType } from '../../protocol/record/batch.ts';
 import type {
   DeleteGroupsResponse, DescribeGroupsResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest,
@@ -23,7 +24,6 @@ import { groupRecordCodec } from './group-records.ts';
 import type { GroupRecord } from './group-records.ts';
 import { GroupShard } from './group-shard.ts';
 import type { DeletedGroup, DescribedGroup, GroupShardSettings } from './group-shard.ts';
-import { javaStringHash } from './java-hash.ts';
 import type { FetchedGroup } from './offsets.ts';
 import { Shard } from './shard.ts';
 import type { ShardLog } from './shard.ts';
@@ -83,9 +83,7 @@ export class GroupCoordinator {
 
   /** The partition of `__consumer_offsets` that a group's records are in. */
   partitionFor(groupId: string): number {
-    const hash = javaStringHash(groupId);
-    // Java's Math.abs has no positive counterpart of the least int, for which Kafka takes 0.
-    return (hash === -0x8000_0000 ? 0 : Math.abs(hash)) % this.#partitionCount();
+    return coordinatorPartition(groupId, this.#partitionCount());
   }
 
   // ---- leadership

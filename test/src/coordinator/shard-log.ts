@@ -1,7 +1,7 @@
 /** A partition's log for the coordinator's tests: batches in memory, committed at once, when told, or not at all. */
 import { KafkaError } from '../../../protocol/errors.ts';
 import type { ErrorCode } from '../../../protocol/errors.ts';
-import { nextOffset, setBaseOffset, sizeInBytes } from '../../../protocol/record/batch.ts';
+import { isControl, nextOffset, setBaseOffset, sizeInBytes } from '../../../protocol/record/batch.ts';
 import { recordsAt } from '../../../protocol/record/batches.ts';
 import { groupRecordCodec } from '../../../src/coordinator/group-records.ts';
 import type { GroupRecord } from '../../../src/coordinator/group-records.ts';
@@ -73,8 +73,9 @@ export class TestLog implements ShardLog {
     return this.batches.find((batch) => nextOffset(batch, 0) > from) ?? null;
   }
 
+  /** Without markers. */
   records(): GroupRecord[] {
-    return this.batches.flatMap((batch) => recordsAt(batch, 0).map((record) => groupRecordCodec.decode(record.key!, record.value)!));
+    return this.batches.filter((batch) => !isControl(batch, 0)).flatMap((batch) => recordsAt(batch, 0).map((record) => groupRecordCodec.decode(record.key!, record.value)!));
   }
 }
 

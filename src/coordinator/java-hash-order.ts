@@ -3,12 +3,7 @@
  * that a client can see. Does not know the trees that a bucket of eight or more collisions becomes.
  */
 
-/** Java's String.hashCode: over UTF-16 units, wrapping at 32 bits. */
-export function javaStringHash(text: string): number {
-  let hash = 0;
-  for (let i = 0; i < text.length; i++) hash = (Math.imul(31, hash) + text.charCodeAt(i)) | 0;
-  return hash;
-}
+import { javaStringHash } from '../../protocol/hash.ts';
 
 /** `keys` are distinct and in the order in which they were put into a HashMap made with its default capacity. */
 export function javaHashOrder(keys: readonly string[]): string[] {
