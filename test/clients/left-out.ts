@@ -29,9 +29,6 @@ export const leftOut: Readonly<Record<string, Partial<Readonly<Record<Topic, rea
     ],
   },
   'franz-go': {
-    'admin and configs': [
-      'pkg/kgo/TestGroupETL/cooperative-sticky/static',
-    ],
     'groups of the new kinds': [
       'pkg/kgo/TestGroupETL/range/848', 'pkg/kgo/TestGroupETL/sticky/848/static', 'pkg/kgo/TestGroupSimple/848', 'pkg/kgo/TestShareGroup',
       'pkg/kgo/TestShareGroupAckOnClose', 'pkg/kgo/TestShareGroupETL', 'pkg/kgo/TestShareGroupOffsetsAdmin',
