@@ -50,6 +50,8 @@ export class Server implements ConnectionOwner {
   #refused = 0;
   #saidRefusedMs = -Infinity;
   #stopping = false;
+  #serving = false;
+  #early: { listener: string; socket: Socket }[] = [];
   #allClosed: (() => void) | null = null;
 
   constructor(options: ServerOptions) {
@@ -88,12 +90,21 @@ export class Server implements ConnectionOwner {
     if (this.#connections.size === 0) this.#allClosed?.();
   }
 
-  /** Serves on one more address. Rejects with the operating system's error (EADDRINUSE ...). */
+  /** Listens on one more address; nothing is read before `serve`. Rejects with the operating system's error (EADDRINUSE ...). */
   async listen(listener: string, address: { host: string; port: number }): Promise<Listener> {
     const opened = await this.#options.network.listen(address, (socket) => this.#accept(listener, socket));
     this.#listeners.push(opened);
     this.#scheduleSweep();
     return opened;
+  }
+
+  /** From now on connections are read from, those first that came while the node was getting ready. */
+  serve(): void {
+    this.#serving = true;
+    for (const { listener, socket } of this.#early.splice(0)) {
+      socket.resume();
+      this.#accept(listener, socket);
+    }
   }
 
   /** Stops accepting, gives what is being served up to `graceMs` to be answered, then closes every connection. */
@@ -104,12 +115,20 @@ export class Server implements ConnectionOwner {
     const grace = this.#options.timers.after(graceMs, () => {
       for (const connection of [...this.#connections]) connection.close();
     });
+    for (const { socket } of this.#early.splice(0)) socket.destroy();
     for (const connection of [...this.#connections]) connection.drain();
     if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#allClosed = resolve));
     grace.cancel();
   }
 
   #accept(listener: string, socket: Socket): void {
+    if (!this.#serving && !this.#stopping) {
+      socket.pause();
+      const early = { listener, socket };
+      socket.onClose = () => void (this.#early = this.#early.filter((other) => other !== early));
+      this.#early.push(early);
+      return;
+    }
     const address = socket.remoteAddress;
     const here = this.#perAddress.get(address) ?? 0;
     const { connectionsMax, connectionsPerAddressMax, connectionsPerAddressOverrides } = this.limits;

@@ -1,0 +1,20 @@
+/** Every API that is served, and with which versions: what ApiVersions tells, what the dispatcher knows, what the README's table shows. */
+import { clusterApis } from './cluster.ts';
+import { configApis } from './configs.ts';
+import { fetchApis } from './fetch.ts';
+import { findCoordinatorApis } from './find-coordinator.ts';
+import { groupApis } from './groups.ts';
+import { listOffsetsApis } from './list-offsets.ts';
+import { metadataApis } from './metadata.ts';
+import { offsetApis } from './offsets.ts';
+import { produceApis } from './produce.ts';
+import { producerIdApis } from './producer-ids.ts';
+import type { Served } from './serve.ts';
+import { topicApis } from './topics.ts';
+import { versionApis } from './versions.ts';
+
+/** By API key. */
+export const servedApis: readonly Served[] = [
+  ...produceApis, ...fetchApis, ...listOffsetsApis, ...metadataApis, ...topicApis, ...clusterApis, ...configApis, ...producerIdApis, ...findCoordinatorApis,
+  ...groupApis, ...offsetApis, ...versionApis(() => servedApis),
+].sort((left, right) => left.api.key - right.api.key);

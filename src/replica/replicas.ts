@@ -1,0 +1,255 @@
+/**
+ * All partitions that this node has a replica of, and the log directories that they lie in.
+ *
+ * Promises: follows the metadata: when `apply` returns, every log that the new image asks for is there and every one that it does not is out of use; a
+ * directory that the metadata knows nothing of is put aside (`-stray`), never deleted. Housekeeping (retention, flushing by time, checkpoints, expiry of
+ * producers) runs on timers of its own and stops with `close`.
+ * Does not decide what is where: the controller does.
+ */
+import { ErrorCode } from '../../protocol/errors.ts';
+import { DiskError } from '../../storage/disk.ts';
+import type { FoundPartition, LogDirectory } from '../../storage/log-directory.ts';
+import type { Log } from '../../storage/log.ts';
+import { StorageError } from '../../storage/log.ts';
+import type { MetadataChanges } from '../quorum/changes.ts';
+import { ResourceType } from '../quorum/image.ts';
+import type { MetadataImage, PartitionImage, TopicImage } from '../quorum/image.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Turn } from '../runtime/turn.ts';
+import type { Settings } from '../settings.ts';
+import type { FetchPartition } from './fetch-sessions.ts';
+import { Housekeeping } from './housekeeping.ts';
+import { logConfigOf, partitionSettingsOf } from './partition-settings.ts';
+import { Partition } from './partition.ts';
+
+export interface OwnDirectory {
+  /** Of meta.properties. */
+  readonly id: string;
+  readonly logs: LogDirectory;
+}
+
+export interface ReplicasOptions {
+  readonly runtime: Runtime;
+  readonly directories: readonly OwnDirectory[];
+  readonly nodeId: number;
+  readonly turn: Turn;
+  readonly logger: Logger;
+  /** In force now, dynamic ones included. */
+  readonly settings: () => Settings;
+}
+
+interface Topic {
+  readonly id: string;
+  readonly partitions: (Partition | undefined)[];
+}
+
+export class Replicas {
+  readonly #options: ReplicasOptions;
+  readonly #topics = new Map<string, Topic>();
+  readonly #names = new Map<string, string>();
+  /** Partitions whose log could not be opened or made: they answer KAFKA_STORAGE_ERROR. */
+  readonly #broken = new Set<string>();
+  readonly #directoryOf = new Map<Log, LogDirectory>();
+  readonly #housekeeping: Housekeeping;
+  #image: MetadataImage | null = null;
+
+  constructor(options: ReplicasOptions) {
+    this.#options = options;
+    this.#housekeeping = new Housekeeping({
+      runtime: options.runtime, logger: options.logger, settings: options.settings,
+      directories: options.directories.map((directory) => directory.logs), partitions: () => this.partitions(),
+    });
+  }
+
+  // ---- looking up
+
+  /** The partition, or what a client is to be told. */
+  find(topic: string, partition: number): Partition | ErrorCode {
+    const known = this.#topics.get(topic);
+    const found = known?.partitions[partition];
+    return found ?? this.#absent(topic, partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  }
+
+  findById(topicId: string, partition: number): Partition | ErrorCode {
+    const name = this.#names.get(topicId) ?? this.#image?.topicById(topicId)?.name;
+    if (name === undefined) return ErrorCode.UNKNOWN_TOPIC_ID;
+    return this.#topics.get(name)?.partitions[partition] ?? this.#absent(name, partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  }
+
+  findForFetch(asked: FetchPartition, usesTopicIds: boolean): Partition | ErrorCode {
+    return usesTopicIds ? this.findById(asked.topicId, asked.partition) : this.find(asked.topic ?? '', asked.partition);
+  }
+
+  topicName(topicId: string): string | null {
+    return this.#names.get(topicId) ?? this.#image?.topicById(topicId)?.name ?? null;
+  }
+
+  *partitions(): Generator<Partition> {
+    for (const topic of this.#topics.values()) for (const partition of topic.partitions) if (partition !== undefined) yield partition;
+  }
+
+  #absent(topic: string, partition: number, unknown: ErrorCode): ErrorCode {
+    if (this.#broken.has(`${topic}-${partition}`)) return ErrorCode.KAFKA_STORAGE_ERROR;
+    return this.#image?.partition(topic, partition) === undefined ? unknown : ErrorCode.NOT_LEADER_OR_FOLLOWER;
+  }
+
+  // ---- following the metadata
+
+  /** Opens what the directories hold and the image wants, makes what is missing, puts aside what nobody knows. */
+  start(image: MetadataImage): void {
+    this.#image = image;
+    const { logger, runtime, settings } = this.#options;
+    const producerIdExpirationMs = settings().get('producer.id.expiration.ms');
+    for (const { logs } of this.#options.directories) {
+      for (const found of logs.found) {
+        const topic = image.topic(found.topic);
+        const partition = topic?.partitions[found.partition];
+        const heldId = logs.topicIdOf(found);
+        const isOurs = topic !== undefined && partition !== undefined && partition.replicas.includes(this.#options.nodeId) && (heldId === undefined || heldId === topic.id);
+        if (!isOurs) {
+          logger.warn(`${logs.path}/${found.name} is in no metadata of this cluster: put aside as ${logs.putAside(found)}`);
+          continue;
+        }
+        if (this.#topics.get(found.topic)?.partitions[found.partition] !== undefined) {
+          logger.error(`${logs.path}/${found.name} is in another log directory too and is left alone here`);
+          continue;
+        }
+        const config = logConfigOf(settings().topic.resolve(image.topicConfig(topic.name)), { producerIdExpirationMs });
+        this.#guarded(topic, found.partition, () => {
+          const log = logs.openLog(found, { config, nowMs: runtime.clock.wallMs() });
+          this.#tellRecovery(found, log);
+          this.#add(topic, found.partition, partition, log, logs);
+        });
+      }
+    }
+    for (const topic of image.topics.values()) this.#addMissing(topic, image);
+    this.#housekeeping.start();
+  }
+
+  /** Takes over what changed. A partition whose log cannot be made is broken, and says so to its clients. */
+  apply(changes: MetadataChanges): void {
+    this.#image = changes.image;
+    for (const topic of changes.topicsDeleted) this.#remove(topic);
+    const touched = new Set<TopicImage>();
+    for (const { topic, partition, after } of changes.partitions) {
+      const existing = this.#topics.get(topic.name)?.partitions[partition];
+      if (existing !== undefined) existing.update(stateOf(after));
+      else touched.add(topic);
+    }
+    for (const topic of touched) this.#addMissing(topic, changes.image);
+    this.#applySettings(changes);
+  }
+
+  #addMissing(topic: TopicImage, image: MetadataImage): void {
+    const { runtime, settings, nodeId } = this.#options;
+    let config;
+    for (let partition = 0; partition < topic.partitions.length; partition++) {
+      const state = topic.partitions[partition]!;
+      if (!state.replicas.includes(nodeId) || this.#topics.get(topic.name)?.partitions[partition] !== undefined) continue;
+      config ??= logConfigOf(settings().topic.resolve(image.topicConfig(topic.name)), { producerIdExpirationMs: settings().get('producer.id.expiration.ms') });
+      const logConfig = config;
+      this.#guarded(topic, partition, () => {
+        const logs = this.#placeFor(state);
+        const log = logs.createLog({ topic: topic.name, partition, topicId: topic.id, config: logConfig, nowMs: runtime.clock.wallMs() });
+        this.#add(topic, partition, state, log, logs);
+      });
+    }
+  }
+
+  /** The directory that the metadata names, or the one with the fewest partitions, as Kafka does. */
+  #placeFor(state: PartitionImage): LogDirectory {
+    const { directories, nodeId } = this.#options;
+    const named = state.directories[state.replicas.indexOf(nodeId)];
+    const online = directories.filter((directory) => directory.logs.offline === undefined);
+    const chosen = online.find((directory) => directory.id === named);
+    if (chosen !== undefined) return chosen.logs;
+    if (online.length === 0) throw new StorageError(directories[0]!.logs.path, new Error('no log directory is online'));
+    const held = new Map<LogDirectory, number>();
+    for (const logs of this.#directoryOf.values()) held.set(logs, (held.get(logs) ?? 0) + 1);
+    return online.reduce((best, one) => ((held.get(one.logs) ?? 0) < (held.get(best.logs) ?? 0) ? one : best)).logs;
+  }
+
+  #add(topic: TopicImage, partition: number, state: PartitionImage, log: Log, logs: LogDirectory): void {
+    let known = this.#topics.get(topic.name);
+    if (known === undefined) {
+      known = { id: topic.id, partitions: [] };
+      this.#topics.set(topic.name, known);
+      this.#names.set(topic.id, topic.name);
+    }
+    const settings = partitionSettingsOf(this.#options.settings().topic.resolve(this.#image!.topicConfig(topic.name)));
+    const { nodeId, turn } = this.#options;
+    known.partitions[partition] = new Partition({ topic: topic.name, topicId: topic.id, partition, log, settings, nodeId, turn, state: stateOf(state) });
+    this.#directoryOf.set(log, logs);
+    this.#broken.delete(`${topic.name}-${partition}`);
+  }
+
+  /** A disk that refuses breaks this partition and no other. */
+  #guarded(topic: TopicImage, partition: number, open: () => void): void {
+    try {
+      open();
+    } catch (error) {
+      if (!(error instanceof DiskError) && !(error instanceof StorageError)) throw error;
+      this.#broken.add(`${topic.name}-${partition}`);
+      this.#options.logger.error(`${topic.name}-${partition} is offline: ${error.message}`);
+    }
+  }
+
+  /** Out of use at once; the files go on their own time. */
+  #remove(topic: TopicImage): void {
+    const known = this.#topics.get(topic.name);
+    for (let i = 0; i < topic.partitions.length; i++) this.#broken.delete(`${topic.name}-${i}`);
+    if (known === undefined || known.id !== topic.id) return;
+    this.#topics.delete(topic.name);
+    this.#names.delete(topic.id);
+    for (const partition of known.partitions) {
+      if (partition === undefined) continue;
+      partition.leave(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+      const directory = this.#directoryOf.get(partition.log)!;
+      this.#directoryOf.delete(partition.log);
+      try {
+        this.#housekeeping.removing(directory.deleteLog(partition.log));
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        this.#options.logger.error(`the files of ${topic.name}-${partition.partition} stay: ${error.message}`);
+      }
+    }
+  }
+
+  #applySettings(changes: MetadataChanges): void {
+    const ofBroker = changes.configs.some((resource) => resource.resourceType === ResourceType.BROKER);
+    const names = ofBroker ? [...this.#topics.keys()] : changes.configs.filter((resource) => resource.resourceType === ResourceType.TOPIC).map((resource) => resource.name);
+    const settings = this.#options.settings();
+    const producerIdExpirationMs = settings.get('producer.id.expiration.ms');
+    for (const name of names) {
+      const topic = this.#topics.get(name);
+      if (topic === undefined) continue;
+      const config = settings.topic.resolve(changes.image.topicConfig(name));
+      const [logConfig, partitionSettings] = [logConfigOf(config, { producerIdExpirationMs }), partitionSettingsOf(config)];
+      for (const partition of topic.partitions) {
+        if (partition === undefined) continue;
+        partition.log.config = logConfig;
+        partition.settings = partitionSettings;
+      }
+    }
+  }
+
+  #tellRecovery({ name }: FoundPartition, { recovery, logStartOffset, logEndOffset }: Log): void {
+    const { logger } = this.#options;
+    if (recovery.bytesCut > 0 || recovery.segmentsRemoved > 0) {
+      logger.warn(`${name}: recovered offsets ${logStartOffset} to ${logEndOffset}; ${recovery.bytesCut} bytes of unfinished batches and ${recovery.segmentsRemoved} segments behind them were cut off`);
+    }
+    if (recovery.batchesCorrupt > 0) logger.error(`${name}: ${recovery.batchesCorrupt} batches that were flushed are not what was written`);
+    if (recovery.lostFlushed) logger.error(`${name}: ends at offset ${logEndOffset}, before what had been flushed`);
+  }
+
+  /** Ends every wait and stops the housekeeping. The directories are their owner's to close. */
+  async close(): Promise<void> {
+    for (const partition of this.partitions()) partition.leave(ErrorCode.NOT_LEADER_OR_FOLLOWER);
+    await this.#housekeeping.close();
+  }
+}
+
+function stateOf({ leader, leaderEpoch, partitionEpoch, replicas, isr }: PartitionImage) {
+  return { leader, leaderEpoch, partitionEpoch, replicas, isr };
+}

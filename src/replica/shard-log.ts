@@ -1,0 +1,47 @@
+/**
+ * A partition of an internal topic as its coordinator sees it, for one leadership: appended to in order, and read from the start once.
+ * Ends with the leader epoch: the coordinator is given a new one then.
+ */
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
+import type { ShardLog } from '../coordinator/shard.ts';
+import type { Clock } from '../runtime/runtime.ts';
+import type { Partition } from './partition.ts';
+
+const READ_BYTES = 1 << 20;
+
+export function shardLogOf(partition: Partition, clock: Clock): ShardLog {
+  const { log, leaderEpoch } = partition;
+  const endOffset = log.logEndOffset;
+  return {
+    partition: partition.partition,
+    leaderEpoch,
+    get highWatermark() {
+      return log.highWatermark;
+    },
+    get logStartOffset() {
+      return log.logStartOffset;
+    },
+    append(batch) {
+      if (!partition.isLeader || partition.leaderEpoch !== leaderEpoch) throw new KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER);
+      if (!partition.hasEnoughReplicas) throw new KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS);
+      const { error, baseOffset, lastOffset } = partition.append(batch, 'coordinator', clock.wallMs());
+      if (error !== ErrorCode.NONE) throw new KafkaError(error);
+      const committed = new Promise<void>((resolve, reject) => {
+        partition.whenCommitted(lastOffset + 1, (code) => (code === ErrorCode.NONE ? resolve() : reject(new KafkaError(code))));
+      });
+      return { baseOffset, committed };
+    },
+    async read(from) {
+      if (from >= endOffset) return null;
+      if (log.highWatermark < endOffset) {
+        await new Promise<void>((resolve, reject) => {
+          partition.whenCommitted(endOffset, (code) => (code === ErrorCode.NONE ? resolve() : reject(new KafkaError(code))));
+        });
+      }
+      const read = await log.read(from, { maxBytes: READ_BYTES, endOffset, minOneBatch: true });
+      if (read.error !== ErrorCode.NONE) throw new KafkaError(read.error);
+      if (read.bytes === 0) return null;
+      return read.buffers.length === 1 ? read.buffers[0]! : Buffer.concat(read.buffers);
+    },
+  };
+}
