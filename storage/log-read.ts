@@ -141,12 +141,13 @@ async function readSegment(segment: Segment, startOffset: number, endOffset: num
   const end = segment.writtenBytes;
   let position = segment.hintFor(startOffset) ?? segment.positionToSeek(startOffset);
   let wanted = Math.max(options.maxBytes, HEADER_BYTES) + SEEK_SLACK_BYTES;
+  const file = segment.file();
   segment.handle.pins++;
   try {
     for (;;) {
       if (position >= end) return undefined;
       const buffer = Buffer.allocUnsafeSlow(Math.min(wanted, end - position));
-      const filled = await segment.file().read(buffer, position);
+      const filled = await file.read(buffer, position);
       let at = 0;
       let size = 0;
       // Header by header up to the batch that holds the offset.

@@ -18,22 +18,23 @@ import { type Disk, DiskError } from './disk.ts';
 import type { EpochEnd, EpochHistory } from './epoch-history.ts';
 import { IndexBudget } from './index-budget.ts';
 import type { LogConfig } from './log-config.ts';
-import { type FoundOffset, findMaxTimestamp, findTimestamp } from './log-lookup.ts';
-import { type LogRead, type ReadOptions, readLog } from './log-read.ts';
+import { findMaxTimestamp, findTimestamp, type FoundOffset } from './log-lookup.ts';
+import { emptyRead, type LogRead, readLog, type ReadOptions } from './log-read.ts';
+import { createSegment, isPassing, type LogState, segmentJitterMs, StorageError } from './log-state.ts';
+import { restartLog, truncateLog } from './log-truncation.ts';
+import { type LogEvents, LogWriter } from './log-writer.ts';
 import { OpenFiles } from './open-files.ts';
-import type { ProducerSnapshots } from './producer-snapshots.ts';
 import type { AppendOrigin, CompletedTransaction, ProducerState } from './producer-state.ts';
-import { loadLog, rebuildProducers, rebuildTxnIndex, type RecoveryReport } from './recovery.ts';
+import { loadLog, rebuildTxnIndex, type RecoveryReport } from './recovery.ts';
 import { planRetention } from './retention.ts';
-import { Segment, type SegmentResources } from './segment.ts';
+import type { Segment } from './segment.ts';
 import type { SegmentList } from './segment-list.ts';
-import { OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX } from './segment-name.ts';
 import { HEADER_BYTES, storedCrcMatches, storedSize } from './stored-batch.ts';
 import { Tail, TailBudget } from './tail.ts';
-import type { AbortedTransaction } from './txn-index.ts';
-import { type SegmentWrite, WriteQueue } from './write-queue.ts';
+import type { AbortedTransaction, TxnIndex } from './txn-index.ts';
 
 export type { AbortedTransaction, AppendOrigin, EpochEnd, FoundOffset, LogConfig, LogRead, ReadOptions, RecoveryReport };
+export { StorageError };
 
 export interface LogOptions {
   readonly disk: Disk;
@@ -77,114 +78,111 @@ export interface AppendResult {
   readonly duplicate: boolean;
 }
 
-/** What a log that has failed answers to `flush`, `close` and the like. */
-export class StorageError extends Error {
-  readonly directory: string;
-  constructor(directory: string, cause: Error) {
-    super(`log in '${directory}': ${cause.message}`, { cause });
-    this.name = 'StorageError';
-    this.directory = directory;
-  }
-}
-
-/** The disk refuses for now: there is no room, or no descriptor. Nothing that was promised is in doubt. */
-const PASSING_ERRORS: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE']);
 const DONE: Promise<void> = Promise.resolve();
 
-export class Log {
+export class Log implements LogEvents {
   readonly topic: string;
   readonly partition: number;
   readonly topicId: string | undefined;
-  /** May be replaced at any time; index.interval.bytes holds from the next segment on. */
-  config: LogConfig;
-  readonly segments: SegmentList;
-  readonly epochs: EpochHistory;
-  readonly producers: ProducerState;
-  readonly tail: Tail;
   /** What loading the log came upon. */
   readonly recovery: RecoveryReport;
-  logStartOffset: number;
-  /** The next offset to be given. What lies between the written end and it is queued. */
-  logEndOffset: number;
-  /** All below it has been handed to the file. */
-  writtenEndOffset: number;
-  /** All below it is durable. */
-  recoveryPoint: number;
-  highWatermark: number;
-  truncations = 0;
 
-  /** After each write that succeeded, once. */
   onWritten: (endOffset: number) => void = () => {};
-  /** All from this offset on was taken back. */
   onWriteFailed: (error: Error, fromOffset: number) => void = () => {};
-  /** Once, when nothing more can be appended. */
   onFailed: (error: StorageError) => void = () => {};
   /** The recovery point is about to be lowered by a truncation: the checkpoint must say so, durably, before the log is cut. */
   onRecoveryPointLowered: () => Promise<void> = () => DONE;
 
-  #directory: string;
-  readonly #disk: Disk;
-  readonly #resources: SegmentResources;
-  readonly #snapshots: ProducerSnapshots;
-  readonly #queue = new WriteQueue();
-  readonly #jitter: () => number;
-  #latestEpoch: number;
-  #failure: StorageError | undefined;
-  #writing: Promise<void> | undefined;
-  #nextWrite: Promise<void> | undefined;
-  #flushing: Promise<void> = DONE;
-  /** Names in the directory that are not durable yet. */
-  #namesChanged = false;
-  #unflushedSinceMs = 0;
-  #beforeFirstSync: (() => Promise<void>) | undefined;
-  #closed = false;
+  readonly #state: LogState;
+  readonly #writer: LogWriter;
 
   static open(options: LogOptions): Log {
     return new Log(options);
   }
 
   private constructor(options: LogOptions) {
-    const { disk, directory, nowMs } = options;
+    const { disk, directory, nowMs, config } = options;
     this.topic = options.topic;
     this.partition = options.partition;
     this.topicId = options.topicId;
-    this.config = options.config;
-    this.#directory = directory;
-    this.#disk = disk;
-    this.#resources = { files: options.files ?? new OpenFiles(disk), indexes: options.indexes ?? new IndexBudget() };
-    this.#jitter = options.jitter ?? (() => 0);
-    this.#beforeFirstSync = options.beforeFirstSync;
+    const resources = { files: options.files ?? new OpenFiles(disk), indexes: options.indexes ?? new IndexBudget() };
+    const jitter = options.jitter ?? (() => 0);
     if (disk.status(directory) === undefined) disk.makeDirectory(directory);
     const loaded = loadLog({
-      disk, directory, resources: this.#resources, config: options.config, recoveryPoint: options.recoveryPoint, logStartOffset: options.logStartOffset,
-      cleanShutdown: options.cleanShutdown, nowMs, jitterMs: () => this.#jitterMs(),
+      disk, directory, resources, config, recoveryPoint: options.recoveryPoint, logStartOffset: options.logStartOffset,
+      cleanShutdown: options.cleanShutdown, nowMs, jitterMs: () => segmentJitterMs(config, jitter),
     });
-    this.segments = loaded.segments;
-    this.producers = loaded.producers;
-    this.#snapshots = loaded.snapshots;
-    this.epochs = loaded.epochs;
     this.recovery = loaded.report;
-    this.logStartOffset = loaded.logStartOffset;
-    this.logEndOffset = loaded.logEndOffset;
-    this.writtenEndOffset = loaded.logEndOffset;
-    this.recoveryPoint = loaded.recoveryPoint;
-    this.highWatermark = loaded.logStartOffset;
-    this.#latestEpoch = loaded.epochs.latestEpoch;
-    this.#unflushedSinceMs = nowMs;
-    this.tail = new Tail(options.tail ?? new TailBudget());
+    this.#state = {
+      disk, resources, jitter, config, directory,
+      segments: loaded.segments, epochs: loaded.epochs, producers: loaded.producers, snapshots: loaded.snapshots,
+      tail: new Tail(options.tail ?? new TailBudget()),
+      logStartOffset: loaded.logStartOffset, logEndOffset: loaded.logEndOffset, writtenEndOffset: loaded.logEndOffset,
+      recoveryPoint: loaded.recoveryPoint, highWatermark: loaded.logStartOffset, latestEpoch: loaded.epochs.latestEpoch,
+      truncations: 0, namesChanged: loaded.unflushedNames, failure: undefined, closed: false,
+    };
+    this.#writer = new LogWriter(this.#state, this, { nowMs, beforeFirstSync: options.beforeFirstSync });
+  }
+
+  /** May be replaced at any time; index.interval.bytes holds from the next segment on. */
+  get config(): LogConfig {
+    return this.#state.config;
+  }
+
+  set config(config: LogConfig) {
+    this.#state.config = config;
   }
 
   get directory(): string {
-    return this.#directory;
+    return this.#state.directory;
+  }
+
+  get segments(): SegmentList {
+    return this.#state.segments;
+  }
+
+  get epochs(): EpochHistory {
+    return this.#state.epochs;
+  }
+
+  get producers(): ProducerState {
+    return this.#state.producers;
+  }
+
+  get tail(): Tail {
+    return this.#state.tail;
+  }
+
+  get logStartOffset(): number {
+    return this.#state.logStartOffset;
+  }
+
+  /** The next offset to be given. What lies between the written end and it is queued. */
+  get logEndOffset(): number {
+    return this.#state.logEndOffset;
+  }
+
+  /** All below it has been handed to the file. */
+  get writtenEndOffset(): number {
+    return this.#state.writtenEndOffset;
+  }
+
+  /** All below it is durable. */
+  get recoveryPoint(): number {
+    return this.#state.recoveryPoint;
+  }
+
+  get highWatermark(): number {
+    return this.#state.highWatermark;
   }
 
   /** Nothing can be appended any more; what is written can be read. */
   get failed(): boolean {
-    return this.#failure !== undefined;
+    return this.#state.failure !== undefined;
   }
 
   get failure(): StorageError | undefined {
-    return this.#failure;
+    return this.#state.failure;
   }
 
   /** Bytes of batches, those included that wait to be written. */
@@ -193,13 +191,14 @@ export class Log {
   }
 
   get queuedBytes(): number {
-    return this.#queue.bytes;
+    return this.#writer.queuedBytes;
   }
 
   /** What read_committed readers may see: nothing from the first open transaction on. */
   get lastStableOffset(): number {
-    const unstable = this.producers.firstUnstableOffset;
-    return unstable >= 0 && unstable < this.highWatermark ? Math.max(unstable, this.logStartOffset) : this.highWatermark;
+    const { producers, highWatermark, logStartOffset } = this.#state;
+    const unstable = producers.firstUnstableOffset;
+    return unstable >= 0 && unstable < highWatermark ? Math.max(unstable, logStartOffset) : highWatermark;
   }
 
   // ---- appending
@@ -212,26 +211,27 @@ export class Log {
    * OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED: see `producer-state.ts`; KAFKA_STORAGE_ERROR.
    */
   append(buffer: Buffer, options: AppendOptions): AppendResult {
-    if (this.#failure !== undefined || this.#closed) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
-    if (buffer.length > this.config.segmentBytes) return this.#refuse(ErrorCode.RECORD_LIST_TOO_LARGE);
+    const log = this.#state;
+    if (log.failure !== undefined || log.closed) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
+    if (buffer.length > log.config.segmentBytes) return this.#refuse(ErrorCode.RECORD_LIST_TOO_LARGE);
     const { origin, nowMs, leaderEpoch } = options;
-    const stamps = this.config.messageTimestampType === 'LogAppendTime' && origin !== 'raft';
+    const stamps = log.config.messageTimestampType === 'LogAppendTime' && origin !== 'raft';
+    const baseOffset = log.logEndOffset;
     let maxTimestamp = stamps ? nowMs : -1;
-    let nextOffset = this.logEndOffset;
+    let nextOffset = baseOffset;
     for (let at = 0; at < buffer.length; at += batch.sizeInBytes(buffer, at)) {
       assert(at + batch.sizeInBytes(buffer, at) <= buffer.length);
       if (batch.hasProducerId(buffer, at)) {
-        const error = this.producers.check(buffer, at, origin, options.transactionVersion ?? 0);
+        const error = log.producers.check(buffer, at, origin, options.transactionVersion ?? 0);
         if (error === ErrorCode.DUPLICATE_SEQUENCE_NUMBER) return this.#duplicate();
         if (error !== ErrorCode.NONE) return this.#refuse(error);
       }
       if (!stamps) maxTimestamp = Math.max(maxTimestamp, batch.maxTimestamp(buffer, at));
       nextOffset += batch.lastOffsetDelta(buffer, at) + 1;
     }
-    assert(nextOffset > this.logEndOffset);
+    assert(nextOffset > baseOffset);
     if (!this.#rollIfDue(buffer.length, maxTimestamp, nextOffset - 1, nowMs)) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
 
-    const baseOffset = this.logEndOffset;
     let offset = baseOffset;
     for (let at = 0; at < buffer.length; at += batch.sizeInBytes(buffer, at)) {
       batch.setBaseOffset(buffer, at, offset);
@@ -239,8 +239,8 @@ export class Log {
       if (stamps) batch.setMaxTimestampAndType(buffer, at, batch.TimestampType.LOG_APPEND_TIME, nowMs);
       offset += batch.lastOffsetDelta(buffer, at) + 1;
     }
-    this.#enqueue(buffer, baseOffset, offset, nowMs);
-    return { error: ErrorCode.NONE, baseOffset, lastOffset: offset - 1, logAppendTimeMs: stamps ? nowMs : -1, logStartOffset: this.logStartOffset, duplicate: false };
+    this.#enqueue(buffer, baseOffset, nextOffset, nowMs);
+    return { error: ErrorCode.NONE, baseOffset, lastOffset: nextOffset - 1, logAppendTimeMs: stamps ? nowMs : -1, logStartOffset: log.logStartOffset, duplicate: false };
   }
 
   /**
@@ -249,13 +249,14 @@ export class Log {
    * CORRUPT_MESSAGE: a checksum does not match; OFFSET_OUT_OF_RANGE: they begin before the log's end, or go backwards; KAFKA_STORAGE_ERROR.
    */
   appendAsFollower(batches: Buffer, options: { readonly leaderEpoch: number; readonly nowMs: number }): AppendResult {
-    if (this.#failure !== undefined || this.#closed) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
+    const log = this.#state;
+    if (log.failure !== undefined || log.closed) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
     let end = 0;
-    let nextOffset = this.logEndOffset;
+    let nextOffset = log.logEndOffset;
     let maxTimestamp = -1;
     while (end + HEADER_BYTES <= batches.length) {
       const size = storedSize(batches, end);
-      if (size < 0) return this.#refuse(ErrorCode.CORRUPT_MESSAGE);
+      if (size < HEADER_BYTES) return this.#refuse(ErrorCode.CORRUPT_MESSAGE);
       if (end + size > batches.length || batch.partitionLeaderEpoch(batches, end) > options.leaderEpoch) break;
       if (!storedCrcMatches(batches, end)) return this.#refuse(ErrorCode.CORRUPT_MESSAGE);
       if (batch.baseOffset(batches, end) < nextOffset) return this.#refuse(ErrorCode.OFFSET_OUT_OF_RANGE);
@@ -263,112 +264,106 @@ export class Log {
       maxTimestamp = Math.max(maxTimestamp, batch.maxTimestamp(batches, end));
       end += size;
     }
-    const nothing = { error: ErrorCode.NONE, baseOffset: this.logEndOffset, lastOffset: this.logEndOffset - 1, logAppendTimeMs: -1, logStartOffset: this.logStartOffset, duplicate: false };
-    if (end === 0) return nothing;
-    const buffer = end === batches.length ? batches : batches.subarray(0, end);
+    const taken = { error: ErrorCode.NONE, baseOffset: log.logEndOffset, lastOffset: nextOffset - 1, logAppendTimeMs: -1, logStartOffset: log.logStartOffset, duplicate: false };
+    if (end === 0) return taken;
     if (!this.#rollIfDue(end, maxTimestamp, nextOffset - 1, options.nowMs)) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
-    const baseOffset = batch.baseOffset(buffer, 0);
-    this.#enqueue(buffer, baseOffset, nextOffset, options.nowMs);
-    return { ...nothing, baseOffset, lastOffset: nextOffset - 1 };
+    const baseOffset = batch.baseOffset(batches, 0);
+    this.#enqueue(end === batches.length ? batches : batches.subarray(0, end), baseOffset, nextOffset, options.nowMs);
+    return { ...taken, baseOffset };
   }
 
   /** Gives the batches, whose headers are final, their place, and notes what they mean. */
   #enqueue(buffer: Buffer, baseOffset: number, nextOffset: number, nowMs: number): void {
-    const segment = this.segments.active;
+    const log = this.#state;
+    const segment = log.segments.active;
     const position = segment.sizeBytes;
     for (let at = 0; at < buffer.length; at += batch.sizeInBytes(buffer, at)) {
       const epoch = batch.partitionLeaderEpoch(buffer, at);
-      if (epoch !== this.#latestEpoch && epoch >= 0) {
-        this.epochs.assign(epoch, batch.baseOffset(buffer, at));
-        this.#latestEpoch = epoch;
+      if (epoch !== log.latestEpoch && epoch >= 0) {
+        log.epochs.assign(epoch, batch.baseOffset(buffer, at));
+        log.latestEpoch = epoch;
       }
       segment.noteBatch(batch.lastOffset(buffer, at), batch.maxTimestamp(buffer, at), batch.sizeInBytes(buffer, at));
       if (!batch.hasProducerId(buffer, at)) continue;
-      const completed = this.producers.note(buffer, at);
+      const completed = log.producers.note(buffer, at);
       if (completed !== undefined) this.#complete(segment, completed);
     }
-    if (this.logEndOffset === this.recoveryPoint) this.#unflushedSinceMs = nowMs;
-    this.producers.endOffset = nextOffset;
-    this.logEndOffset = nextOffset;
-    this.#queue.push(segment, buffer, baseOffset, nextOffset, position);
+    log.producers.endOffset = nextOffset;
+    log.logEndOffset = nextOffset;
+    this.#writer.push(segment, buffer, baseOffset, nextOffset, position, nowMs);
   }
 
   #complete(segment: Segment, completed: CompletedTransaction): void {
+    const { producers } = this.#state;
     if (completed.aborted) {
       const { producerId, firstOffset, lastOffset } = completed;
-      const index = segment.txnIndex() ?? rebuildTxnIndex(segment, this.#snapshots, this.segments, this.#rebuildOptions(this.#unflushedSinceMs));
-      index.append({ producerId, firstOffset, lastOffset, lastStableOffset: this.producers.stableOffsetAfter(completed) });
+      this.#txnIndexOf(segment).append({ producerId, firstOffset, lastOffset, lastStableOffset: producers.stableOffsetAfter(completed) });
       segment.indexesDirty = true;
     }
-    this.producers.complete(completed);
+    producers.complete(completed);
+  }
+
+  #txnIndexOf(segment: Segment): TxnIndex {
+    const { snapshots, segments, config, logStartOffset } = this.#state;
+    return segment.txnIndex() ?? rebuildTxnIndex(segment, snapshots, segments, { config, logStartOffset, nowMs: this.#writer.unflushedSinceMs });
   }
 
   /** This replica leads from here on: the epoch begins at the log's end even if nothing is ever appended in it, as Kafka has it. */
   assignLeaderEpoch(epoch: number): void {
-    this.epochs.assign(epoch, this.logEndOffset);
-    this.#latestEpoch = this.epochs.latestEpoch;
+    const log = this.#state;
+    log.epochs.assign(epoch, log.logEndOffset);
+    log.latestEpoch = log.epochs.latestEpoch;
   }
 
   #refuse(error: ErrorCode): AppendResult {
-    return { error, baseOffset: -1, lastOffset: -1, logAppendTimeMs: -1, logStartOffset: this.logStartOffset, duplicate: false };
+    return { error, baseOffset: -1, lastOffset: -1, logAppendTimeMs: -1, logStartOffset: this.#state.logStartOffset, duplicate: false };
   }
 
   #duplicate(): AppendResult {
-    const { duplicate } = this.producers;
+    const { duplicate } = this.#state.producers;
     assert(duplicate !== undefined);
     const { lastOffset, offsetDelta, timestamp } = duplicate;
-    return { error: ErrorCode.NONE, baseOffset: lastOffset - offsetDelta, lastOffset, logAppendTimeMs: timestamp, logStartOffset: this.logStartOffset, duplicate: true };
+    // Kafka tells the stamp of the batch as its append time whatever the topic's timestamps are.
+    return { error: ErrorCode.NONE, baseOffset: lastOffset - offsetDelta, lastOffset, logAppendTimeMs: timestamp, logStartOffset: this.#state.logStartOffset, duplicate: true };
   }
 
   // ---- rolling
 
   /** False when a new segment is due and cannot be made. */
   #rollIfDue(bytes: number, maxTimestamp: number, lastOffset: number, nowMs: number): boolean {
-    const { active } = this.segments;
-    if (!active.shouldRoll(this.config, bytes, maxTimestamp, lastOffset, nowMs) || (active.sizeBytes === 0 && active.offsetIndex().canHold(lastOffset))) return true;
+    const log = this.#state;
+    const { active } = log.segments;
+    if (!active.shouldRoll(log.config, bytes, maxTimestamp, lastOffset, nowMs)) return true;
+    // An empty segment is as good as a new one, unless it begins too far back to tell the offset relative to it.
+    if (active.sizeBytes === 0 && active.offsetIndex().canHold(lastOffset)) return true;
     try {
       this.#roll(nowMs);
       return true;
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      if (!PASSING_ERRORS.has(error.code)) this.#fail(error);
+      if (!isPassing(error)) this.#writer.fail(error);
       return false;
     }
   }
 
   /** Makes a new active segment at the log's end, unless the active one is empty and begins there. Throws a DiskError. */
   roll(nowMs: number): void {
-    if (this.segments.active.sizeBytes > 0 || this.segments.active.baseOffset < this.logEndOffset) this.#roll(nowMs);
+    const { segments, logEndOffset } = this.#state;
+    if (segments.active.baseOffset < logEndOffset) this.#roll(nowMs);
   }
 
   #roll(nowMs: number): void {
-    const old = this.segments.active;
-    const segment = Segment.create(this.#resources, this.#directory, {
-      baseOffset: this.logEndOffset, nowMs, jitterMs: this.#jitterMs(), indexIntervalBytes: this.config.indexIntervalBytes,
-    });
-    this.#namesChanged = true;
-    this.segments.add(segment);
+    const log = this.#state;
+    const old = log.segments.active;
+    log.segments.add(createSegment(log, log.logEndOffset, nowMs));
     try {
       // With a snapshot where the segment begins, recovery has to read no further back.
-      this.#snapshots.take(this.producers);
+      log.snapshots.take(log.producers);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
     }
-    if (old.sizeBytes === old.writtenBytes) this.#seal(old);
-  }
-
-  #seal(segment: Segment): void {
-    try {
-      segment.seal();
-    } catch (error) {
-      // An index that could not be written is made again when it is needed.
-      if (!(error instanceof DiskError)) throw error;
-    }
-    void this.#flush(false).catch(ignoreStorageError);
-  }
-
-  #jitterMs(): number {
-    return Math.floor(this.#jitter() * Math.max(0, Math.min(this.config.segmentJitterMs, this.config.segmentMs)));
+    // What waits to be written belongs to it still: the writer seals it when it has.
+    if (old.sizeBytes === old.writtenBytes) this.#writer.seal(old);
   }
 
   // ---- writing
@@ -378,213 +373,54 @@ export class Log {
    * further calls share the next.
    */
   write(): Promise<void> {
-    if (this.#writing === undefined) {
-      if (this.#queue.isEmpty) return DONE;
-      return (this.#writing = this.#writeQueued());
-    }
-    if (this.#queue.isEmpty) return this.#nextWrite ?? this.#writing;
-    this.#nextWrite ??= this.#writing.then(() => {
-      this.#nextWrite = undefined;
-      return this.write();
-    });
-    return this.#nextWrite;
+    return this.#writer.write();
   }
-
-  async #writeQueued(): Promise<void> {
-    const from = this.writtenEndOffset;
-    const end = this.logEndOffset;
-    const writes = this.#queue.take();
-    this.producers.beginWrite();
-    const { segment: firstSegment } = writes[0] as SegmentWrite;
-    const firstPosition = firstSegment.writtenBytes;
-    try {
-      for (const write of writes) await this.#writeSegment(write);
-      if (end - this.recoveryPoint >= this.config.flushMessages) await this.#syncUpTo(end);
-      if (this.#failure !== undefined) throw this.#failure;
-      this.writtenEndOffset = end;
-      this.producers.endWrite();
-    } catch (error) {
-      if (!(error instanceof DiskError) && !(error instanceof StorageError)) throw error;
-      await this.#takeBack(error, from, firstSegment, firstPosition);
-      this.#writing = undefined;
-      this.onWriteFailed(error, from);
-      return;
-    }
-    this.#writing = undefined;
-    for (const write of writes) for (const chunk of write.chunks) this.tail.add(chunk);
-    for (const write of writes) if (write.segment !== this.segments.active) this.#seal(write.segment);
-    this.onWritten(end);
-  }
-
-  async #writeSegment({ segment, buffers, bytes }: SegmentWrite): Promise<void> {
-    const file = segment.file();
-    segment.handle.pins++;
-    try {
-      segment.dirty = true;
-      await file.write(buffers, segment.writtenBytes);
-    } finally {
-      segment.unpin();
-    }
-    segment.writtenBytes += bytes;
-  }
-
-  /** Cuts the log back to where it was before a write that failed: memory at once, then the file, whose cut must be durable before it is written over. */
-  async #takeBack(error: Error, offset: number, segment: Segment, position: number): Promise<void> {
-    this.#queue.clear();
-    this.truncations++;
-    this.logEndOffset = offset;
-    this.producers.rollBack(offset);
-    this.epochs.truncateFromEnd(offset);
-    this.#latestEpoch = this.epochs.latestEpoch;
-    const transient = error instanceof DiskError && PASSING_ERRORS.has(error.code);
-    if (!transient) this.#fail(error);
-    try {
-      this.#snapshots.removeBeyond(offset);
-      for (const rolled of [...this.segments.beyond(Math.max(offset, segment.baseOffset))].reverse()) {
-        this.segments.remove(rolled);
-        rolled.remove();
-      }
-      segment.writtenBytes = Math.max(segment.writtenBytes, position);
-      segment.cutFile(position);
-      segment.cutBack(offset, position, this.#unflushedSinceMs);
-      const file = segment.file();
-      segment.handle.pins++;
-      try {
-        await file.sync();
-      } finally {
-        segment.unpin();
-      }
-    } catch (second) {
-      if (!(second instanceof DiskError)) throw second;
-      this.#fail(second);
-    }
-  }
-
-  /** Something else in the log directory failed for good: nothing more is appended here either. */
-  takeOffline(error: StorageError): void {
-    this.#fail(error);
-  }
-
-  #fail(error: Error): void {
-    if (this.#failure !== undefined) return;
-    this.#failure = error instanceof StorageError ? error : new StorageError(this.#directory, error);
-    this.onFailed(this.#failure);
-  }
-
-  // ---- flushing
 
   /** Makes durable what has been appended up to now, and moves the recovery point there. Rejects with a StorageError; the log has failed then, for ever. */
   flush(): Promise<void> {
-    return this.#flush(true);
+    return this.#writer.flush(true);
   }
 
   /** Whether something has waited to be flushed for flush.ms. */
   isFlushDue(nowMs: number): boolean {
-    return this.writtenEndOffset > this.recoveryPoint && nowMs - this.#unflushedSinceMs >= this.config.flushMs;
+    return this.#writer.isFlushDue(nowMs);
   }
 
-  /** `whole`: the active segment too, else only those before it. */
-  #flush(whole: boolean): Promise<void> {
-    const flushed = this.#flushing.then(() => this.#flushNow(whole));
-    this.#flushing = flushed.catch(ignoreStorageError);
-    return flushed;
-  }
-
-  async #flushNow(whole: boolean): Promise<void> {
-    const end = this.logEndOffset;
-    while (whole && this.#failure === undefined && this.writtenEndOffset < Math.min(end, this.logEndOffset)) await this.write();
-    if (this.#failure !== undefined) throw this.#failure;
-    const target = whole ? this.writtenEndOffset : Math.min(this.segments.active.baseOffset, this.writtenEndOffset);
-    await this.#syncUpTo(target);
-  }
-
-  async #syncUpTo(target: number): Promise<void> {
-    if (target <= this.recoveryPoint && !this.segments.active.dirty) return;
-    const truncations = this.truncations;
-    try {
-      for (const segment of this.segments.from(this.recoveryPoint)) {
-        if (segment.baseOffset >= target && segment.baseOffset > this.recoveryPoint) break;
-        if (!segment.dirty) continue;
-        await this.#syncSegment(segment);
-        if (segment !== this.segments.active) await this.#syncIndexes(segment);
-      }
-      if (this.epochs.isDirty) await this.epochs.persist();
-      if (this.#beforeFirstSync !== undefined) {
-        await this.#beforeFirstSync();
-        this.#beforeFirstSync = undefined;
-      }
-      if (this.#namesChanged) {
-        this.#namesChanged = false;
-        this.#disk.syncDirectory(this.#directory);
-      }
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
-      // The directory is gone because its topic was deleted: nothing is left to be durable.
-      if (this.#closed && error.code === 'ENOENT') return;
-      this.#fail(error);
-      throw this.#failure;
-    }
-    if (truncations === this.truncations && target > this.recoveryPoint) this.recoveryPoint = target;
-  }
-
-  async #syncSegment(segment: Segment): Promise<void> {
-    // Cleared first: what is written while the sync is under way needs another.
-    segment.dirty = false;
-    const file = segment.file();
-    segment.handle.pins++;
-    try {
-      await file.sync();
-    } finally {
-      segment.unpin();
-    }
-  }
-
-  /** Below the recovery point nobody looks whether the indexes came through a power loss, until they are used. */
-  async #syncIndexes(segment: Segment): Promise<void> {
-    for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX]) {
-      const path = segment.path(suffix);
-      if (this.#disk.status(path) === undefined) continue;
-      const file = this.#disk.open(path, 'update');
-      try {
-        await file.sync();
-      } finally {
-        file.close();
-      }
-    }
+  /** Something else in the log directory failed for good: nothing more is appended here either. */
+  takeOffline(error: StorageError): void {
+    this.#writer.fail(error);
   }
 
   // ---- reading
 
   /** See log-read.ts. Whether `startOffset` is within the log is for the caller to check; OFFSET_OUT_OF_RANGE is answered all the same. */
   read(startOffset: number, options: ReadOptions): LogRead | Promise<LogRead> {
-    return readLog(this, startOffset, options);
+    if (this.#state.closed) return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+    return readLog(this.#state, startOffset, options);
   }
 
   /** The aborted transactions that a read_committed reader of [from, to) must leave out. */
   abortedTransactions(from: number, to: number): readonly AbortedTransaction[] {
     const found: AbortedTransaction[] = [];
-    for (const segment of this.segments.from(from)) {
-      const index = segment.txnIndex() ?? rebuildTxnIndex(segment, this.#snapshots, this.segments, this.#rebuildOptions(this.#unflushedSinceMs));
-      if (index.collect(from, to, found)) break;
-    }
+    for (const segment of this.#state.segments.from(from)) if (this.#txnIndexOf(segment).collect(from, to, found)) break;
     return found;
   }
 
   /** The first record of this age or younger. See log-lookup.ts. */
   async offsetForTimestamp(timestampMs: number): Promise<FoundOffset | undefined> {
     await this.write();
-    return findTimestamp(this, timestampMs);
+    return findTimestamp(this.#state, timestampMs);
   }
 
-  /** The record with the largest timestamp (KIP-734). */
+  /** The first record with the largest timestamp (KIP-734). */
   async maxTimestampOffset(): Promise<FoundOffset | undefined> {
     await this.write();
-    return findMaxTimestamp(this);
+    return findMaxTimestamp(this.#state);
   }
 
   /** As OffsetsForLeaderEpoch asks; null when neither this epoch nor one before it is known. */
   endOffsetForEpoch(epoch: number): EpochEnd | null {
-    const end = this.epochs.endOffsetFor(epoch, this.logEndOffset);
+    const end = this.#state.epochs.endOffsetFor(epoch, this.#state.logEndOffset);
     return end.endOffset < 0 ? null : end;
   }
 
@@ -592,21 +428,22 @@ export class Log {
 
   /** What is replicated: never beyond what is written, never backwards. */
   advanceHighWatermark(offset: number): void {
-    const bounded = Math.min(Math.max(offset, this.logStartOffset), this.writtenEndOffset);
-    if (bounded <= this.highWatermark) return;
-    this.highWatermark = bounded;
-    this.producers.advanceHighWatermark(bounded);
+    const log = this.#state;
+    const bounded = Math.min(offset, log.writtenEndOffset);
+    if (bounded <= log.highWatermark) return;
+    log.highWatermark = bounded;
+    log.producers.advanceHighWatermark(bounded);
   }
 
   /** DeleteRecords and retention. OFFSET_OUT_OF_RANGE beyond the high watermark; nothing happens when the log starts there or later already. */
   advanceLogStartOffset(offset: number): ErrorCode {
-    if (offset > this.highWatermark) return ErrorCode.OFFSET_OUT_OF_RANGE;
-    if (offset <= this.logStartOffset) return ErrorCode.NONE;
-    this.logStartOffset = offset;
-    if (this.recoveryPoint < offset) this.recoveryPoint = offset;
-    this.epochs.truncateFromStart(offset);
-    this.#latestEpoch = this.epochs.latestEpoch;
-    this.producers.advanceLogStartOffset(offset);
+    const log = this.#state;
+    if (offset > log.highWatermark) return ErrorCode.OFFSET_OUT_OF_RANGE;
+    if (offset <= log.logStartOffset) return ErrorCode.NONE;
+    log.logStartOffset = offset;
+    if (log.recoveryPoint < offset) log.recoveryPoint = offset;
+    log.epochs.truncateFromStart(offset);
+    log.producers.advanceLogStartOffset(offset);
     return ErrorCode.NONE;
   }
 
@@ -615,94 +452,22 @@ export class Log {
    * it cannot come up mixed with what was there. Nothing happens when the log ends before; false then. Rejects with a StorageError.
    */
   async truncateTo(offset: number, nowMs: number): Promise<boolean> {
-    await this.#settle();
-    if (offset >= this.logEndOffset) {
-      this.epochs.truncateFromEnd(this.logEndOffset);
-      this.#latestEpoch = this.epochs.latestEpoch;
+    await this.#writer.settle();
+    const log = this.#state;
+    if (offset >= log.logEndOffset) {
+      log.epochs.truncateFromEnd(log.logEndOffset);
+      log.latestEpoch = log.epochs.latestEpoch;
       return false;
     }
-    if (offset < this.segments.first.baseOffset) {
-      await this.truncateFullyAndStartAt(offset, nowMs);
-      return true;
-    }
-    await this.#lowerRecoveryPoint(offset);
-    await this.#cut(async () => {
-      // Newest first, each durable before the next: whatever a crash leaves is a log without a hole.
-      for (const segment of [...this.segments.beyond(offset)].reverse()) {
-        this.segments.remove(segment);
-        segment.remove();
-        this.#disk.syncDirectory(this.#directory);
-      }
-      const { active } = this.segments;
-      const end = active.truncateTo(offset, nowMs);
-      this.#endAt(end);
-      this.#snapshots.removeBeyond(end);
-      rebuildProducers(this.producers, this.#snapshots, this.segments, { ...this.#rebuildOptions(nowMs), endOffset: end });
-      await this.#syncSegment(active);
-    });
+    const cut = offset < log.segments.first.baseOffset ? restartLog : truncateLog;
+    await cut(log, this.#writer, { offset, nowMs, recoveryPointLowered: this.onRecoveryPointLowered });
     return true;
   }
 
   /** Throws everything away and begins anew at `offset`. Rejects with a StorageError. */
   async truncateFullyAndStartAt(offset: number, nowMs: number): Promise<void> {
-    await this.#settle();
-    await this.#lowerRecoveryPoint(Math.min(offset, this.segments.first.baseOffset));
-    await this.#cut(async () => {
-      for (const segment of [...this.segments.all].reverse()) {
-        this.segments.remove(segment);
-        segment.remove();
-      }
-      this.#snapshots.removeAll();
-      this.segments.add(Segment.create(this.#resources, this.#directory, { baseOffset: offset, nowMs, jitterMs: this.#jitterMs(), indexIntervalBytes: this.config.indexIntervalBytes }));
-      this.#endAt(offset);
-      this.logStartOffset = offset;
-      this.highWatermark = offset;
-      this.recoveryPoint = offset;
-      this.epochs.clear();
-      this.#latestEpoch = -1;
-      this.producers.reset(offset);
-      this.#disk.syncDirectory(this.#directory);
-    });
-  }
-
-  /** The log ends here now, as far as memory goes. */
-  #endAt(offset: number): void {
-    this.truncations++;
-    this.tail.clear();
-    this.logEndOffset = offset;
-    this.writtenEndOffset = offset;
-    this.logStartOffset = Math.min(this.logStartOffset, offset);
-    this.highWatermark = Math.min(this.highWatermark, offset);
-    this.recoveryPoint = Math.min(this.recoveryPoint, offset);
-    this.epochs.truncateFromEnd(offset);
-    this.#latestEpoch = this.epochs.latestEpoch;
-  }
-
-  async #lowerRecoveryPoint(offset: number): Promise<void> {
-    if (this.recoveryPoint <= offset) return;
-    this.recoveryPoint = offset;
-    await this.onRecoveryPointLowered();
-  }
-
-  async #cut(cut: () => Promise<void>): Promise<void> {
-    try {
-      await cut();
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
-      this.#fail(error);
-      throw this.#failure;
-    }
-  }
-
-  /** Waits until nothing is being written or flushed. */
-  async #settle(): Promise<void> {
-    while (this.#writing !== undefined || !this.#queue.isEmpty) await this.write();
-    await this.#flushing;
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
-  #rebuildOptions(nowMs: number): { config: LogConfig; nowMs: number; logStartOffset: number } {
-    return { config: this.config, nowMs, logStartOffset: this.logStartOffset };
+    await this.#writer.settle();
+    await restartLog(this.#state, this.#writer, { offset, nowMs, recoveryPointLowered: this.onRecoveryPointLowered });
   }
 
   // ---- housekeeping
@@ -712,70 +477,70 @@ export class Log {
    * remove after file.delete.delay.ms. The log start offset moves. Throws a DiskError.
    */
   applyRetention(nowMs: number): readonly string[] {
-    if (this.#failure !== undefined || this.#closed) return [];
-    const { expired } = planRetention(this, nowMs);
-    if (expired.length === 0) return [];
-    if (expired.length === this.segments.count) this.#roll(nowMs);
-    const next = this.segments.nextBaseOffset(expired.at(-1) as Segment);
+    const log = this.#state;
+    if (log.failure !== undefined || log.closed) return [];
+    const { expired } = planRetention(log, nowMs);
+    const last = expired.at(-1);
+    if (last === undefined) return [];
+    if (last === log.segments.active) this.#roll(nowMs);
+    const next = log.segments.nextBaseOffset(last);
     assert(next !== undefined);
     this.advanceLogStartOffset(next);
     const renamed: string[] = [];
     for (const segment of expired) {
       // Oldest first, each durable before the next, so that a crash leaves no hole.
-      if (renamed.length > 0) this.#disk.syncDirectory(this.#directory);
-      this.segments.remove(segment);
-      renamed.push(...this.#snapshots.renameDeleted(segment.baseOffset), ...segment.renameDeleted());
+      if (renamed.length > 0) log.disk.syncDirectory(log.directory);
+      log.segments.remove(segment);
+      renamed.push(...log.snapshots.renameDeleted(segment.baseOffset), ...segment.renameDeleted());
     }
+    log.namesChanged = true;
     return renamed;
   }
 
   /** Forgets producers that have been idle for producer.id.expiration.ms. */
   expireProducers(nowMs: number): number {
-    return this.producers.expire(nowMs, this.config.producerIdExpirationMs);
+    return this.#state.producers.expire(nowMs, this.#state.config.producerIdExpirationMs);
   }
 
   /** Writes down the state of the producers as of the log's end. Throws a DiskError. */
   takeProducerSnapshot(): void {
-    if (this.producers.endOffset > this.logStartOffset || this.producers.size > 0) this.#snapshots.take(this.producers);
+    const { producers, logStartOffset, snapshots } = this.#state;
+    if (producers.endOffset > logStartOffset) snapshots.take(producers);
   }
 
   /** Flushes, and leaves the files as a clean shutdown should: complete indexes and a snapshot at the end. Rejects with a StorageError when the log failed. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    let failure = this.#failure;
+    const log = this.#state;
+    if (log.closed) return;
+    log.closed = true;
     try {
-      if (failure === undefined) {
-        await this.flush();
-        this.#closed = true;
-        this.takeProducerSnapshot();
-        for (const segment of this.segments.all) segment.persistIndexes();
-        await this.epochs.persist();
-      }
+      await this.flush();
+      await this.#writer.settle();
+      this.takeProducerSnapshot();
+      for (const segment of log.segments.all) segment.persistIndexes();
+      await log.epochs.persist();
     } catch (error) {
-      if (error instanceof DiskError) this.#fail(error);
+      if (error instanceof DiskError) this.#writer.fail(error);
       else if (!(error instanceof StorageError)) throw error;
-      failure = this.#failure;
     }
     this.#leave();
-    if (failure !== undefined) throw failure;
+    if (log.failure !== undefined) throw log.failure;
   }
 
   /** The directory was renamed, to be removed: nothing more is taken in, what is being read can be finished. */
   retire(directory: string): void {
-    this.#directory = directory;
-    for (const segment of this.segments.all) segment.moveTo(directory);
-    this.#snapshots.moveTo(directory);
+    const log = this.#state;
+    log.directory = directory;
+    this.#writer.abandon();
+    for (const segment of log.segments.all) segment.moveTo(directory);
+    log.snapshots.moveTo(directory);
     this.#leave();
   }
 
   #leave(): void {
-    this.#closed = true;
-    this.tail.clear();
-    for (const segment of this.segments.all) segment.close();
+    const log = this.#state;
+    log.closed = true;
+    log.tail.clear();
+    for (const segment of log.segments.all) segment.close();
   }
-}
-
-/** Whoever needs to know is told by `onFailed`. */
-function ignoreStorageError(error: unknown): void {
-  if (!(error instanceof StorageError)) throw error;
 }

@@ -58,6 +58,8 @@ export interface LoadedLog {
   readonly logStartOffset: number;
   readonly logEndOffset: number;
   readonly recoveryPoint: number;
+  /** Names in the directory may not be durable. */
+  readonly unflushedNames: boolean;
   readonly report: RecoveryReport;
 }
 
@@ -187,6 +189,7 @@ class Loading {
       logEndOffset,
       // After a clean shutdown all was flushed, whatever the checkpoint says; else only a flush may raise it.
       recoveryPoint: cleanShutdown ? logEndOffset : Math.min(Math.max(recoveryPoint, logStartOffset), logEndOffset),
+      unflushedNames: !cleanShutdown,
       report: this.#report,
     };
   }
@@ -240,6 +243,8 @@ class Loading {
   #recoverSegment(segment: Segment): { sound: boolean; endOffset: number } {
     const { recoveryPoint } = this.#options;
     const txnIndex = new TxnIndex();
+    // It may be in the system's memory only, if the process died and the machine did not.
+    segment.dirty = true;
     segment.startRecovery();
     segment.replaceTxnIndex(txnIndex);
     const scan = new BatchScan(segment.file(), 0, segment.writtenBytes, SCAN_CHUNK_BYTES);

@@ -23,6 +23,8 @@ const UNKNOWN = Number.NaN;
 /** Entries lie an interval apart, but a segment that was opened again starts counting anew: up to so many intervals are no sign of a lost entry. */
 const INDEX_INTERVALS_MAX = 4;
 
+/** For walks over an interval of the index. */
+const WALK_CHUNK_BYTES = 16 * 1024;
 /** Readers of one segment that go on where they were without a search. */
 const READ_HINTS_MAX = 32;
 
@@ -62,6 +64,8 @@ export class Segment {
   #maxTimestamp = UNKNOWN;
   #maxTimestampOffset = UNKNOWN;
   #bytesSinceIndexEntry = 0;
+  /** Where the walk that checked the indexes ended. */
+  #end: { readonly nextOffset: number; readonly sound: boolean; readonly writtenBytes: number } | undefined;
   #offsetIndex: OffsetIndex | undefined;
   #timeIndex: TimeIndex | undefined;
   #txnIndex: TxnIndex | undefined;
@@ -250,8 +254,9 @@ export class Segment {
   readEnd(): { nextOffset: number; sound: boolean } {
     if (this.writtenBytes === 0) return { nextOffset: this.baseOffset, sound: true };
     const index = this.offsetIndex();
+    if (this.#end?.writtenBytes === this.writtenBytes) return this.#end;
     const from = index.entries === 0 ? 0 : this.positionToSeek(index.offsetAt(index.entries - 1));
-    const scan = new BatchScan(this.file(), from, this.writtenBytes, 16 * 1024);
+    const scan = new BatchScan(this.file(), from, this.writtenBytes, WALK_CHUNK_BYTES);
     let nextOffset = this.baseOffset;
     while (scan.next()) nextOffset = scan.lastOffset + 1;
     return { nextOffset, sound: scan.stop === 'end' };
@@ -335,27 +340,36 @@ export class Segment {
     this.#resources.indexes.note(this, (offsetBytes as Buffer).length + (timeBytes as Buffer).length);
   }
 
-  /** Whether what comes after the last entries is what an index leaves out, and no more: the rest of an interval, and nothing younger. */
+  /**
+   * Whether what comes after the last entries is what an index leaves out, and no more: the rest of an interval, and nothing younger. The last
+   * entry of the time index decides which segment is asked for a timestamp, so the batch that it names must bear it out.
+   */
   #indexesReachEnd(offset: OffsetIndex, time: TimeIndex): boolean {
     if (this.writtenBytes === 0) return offset.entries === 0 && time.entries === 0;
     if (offset.entries > 0 && !this.#entryHolds(offset, offset.entries - 1)) return false;
     const from = offset.entries === 0 ? 0 : offset.positionAt(offset.entries - 1);
-    const scan = new BatchScan(this.file(), from, this.writtenBytes, 16 * 1024);
+    const scan = new BatchScan(this.file(), from, this.writtenBytes, WALK_CHUNK_BYTES);
+    let nextOffset = this.baseOffset;
+    let timeEntrySeen = time.entries === 0;
     while (scan.next()) {
-      if (storedMaxTimestamp(scan.buffer, scan.at) > time.lastTimestamp) return false;
-      if (scan.position - from > INDEX_INTERVALS_MAX * this.#indexIntervalBytes) return false;
+      const timestamp = storedMaxTimestamp(scan.buffer, scan.at);
+      if (timestamp > time.lastTimestamp || scan.position - from > INDEX_INTERVALS_MAX * this.#indexIntervalBytes) return false;
+      if (scan.lastOffset === time.lastOffset) {
+        if (timestamp !== time.lastTimestamp) return false;
+        timeEntrySeen = true;
+      }
+      nextOffset = scan.lastOffset + 1;
     }
-    return time.entries === 0 || this.#timeEntryHolds(offset, time);
+    this.#end = { nextOffset, sound: scan.stop === 'end', writtenBytes: this.writtenBytes };
+    return timeEntrySeen || this.#timeEntryHolds(offset, time);
   }
 
-  /** The last entry of the time index decides which segment is asked for a timestamp, so it is worth a look. */
   #timeEntryHolds(offset: OffsetIndex, time: TimeIndex): boolean {
     const slot = offset.slotFor(time.lastOffset);
     if (slot >= 0 && !this.#entryHolds(offset, slot)) return false;
-    const scan = new BatchScan(this.file(), slot < 0 ? 0 : offset.positionAt(slot), this.writtenBytes, 16 * 1024);
-    while (scan.next()) {
+    const scan = new BatchScan(this.file(), slot < 0 ? 0 : offset.positionAt(slot), this.writtenBytes, WALK_CHUNK_BYTES);
+    while (scan.next() && scan.lastOffset <= time.lastOffset) {
       if (scan.lastOffset === time.lastOffset) return storedMaxTimestamp(scan.buffer, scan.at) === time.lastTimestamp;
-      if (scan.lastOffset > time.lastOffset) return false;
     }
     return false;
   }
@@ -453,6 +467,7 @@ export class Segment {
     this.file().truncate(position);
     this.writtenBytes = position;
     this.dirty = true;
+    this.#end = undefined;
     this.#hints.clear();
   }
 

@@ -1,0 +1,68 @@
+/**
+ * What the parts of a log share: where it begins and ends, and what it is made of. Data only; `log.ts` appends and reads, `log-writer.ts` writes and
+ * flushes, `log-truncation.ts` cuts.
+ */
+import { DiskError, type Disk } from './disk.ts';
+import type { EpochHistory } from './epoch-history.ts';
+import type { LogConfig } from './log-config.ts';
+import type { ProducerSnapshots } from './producer-snapshots.ts';
+import type { ProducerState } from './producer-state.ts';
+import { Segment, type SegmentResources } from './segment.ts';
+import type { SegmentList } from './segment-list.ts';
+import type { Tail } from './tail.ts';
+
+export interface LogState {
+  readonly disk: Disk;
+  readonly resources: SegmentResources;
+  readonly segments: SegmentList;
+  readonly epochs: EpochHistory;
+  readonly producers: ProducerState;
+  readonly snapshots: ProducerSnapshots;
+  readonly tail: Tail;
+  /** Below 1, from 0 on: which part of segmentJitterMs the next segment takes. */
+  readonly jitter: () => number;
+  config: LogConfig;
+  directory: string;
+  logStartOffset: number;
+  logEndOffset: number;
+  writtenEndOffset: number;
+  recoveryPoint: number;
+  highWatermark: number;
+  /** The epoch of the last batch, or of the leader that began after it. */
+  latestEpoch: number;
+  /** Grows whenever bytes in the files are taken away. */
+  truncations: number;
+  /** Names in the directory may not be durable yet. */
+  namesChanged: boolean;
+  failure: StorageError | undefined;
+  closed: boolean;
+}
+
+/** What a log that has failed answers to `flush`, `close` and the like. */
+export class StorageError extends Error {
+  readonly directory: string;
+  constructor(directory: string, cause: Error) {
+    super(`log in '${directory}': ${cause.message}`, { cause });
+    this.name = 'StorageError';
+    this.directory = directory;
+  }
+}
+
+/** The disk refuses for now: there is no room, or no descriptor. Nothing that was promised is in doubt. */
+const PASSING_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE']);
+
+export function isPassing(error: Error): boolean {
+  return error instanceof DiskError && PASSING_CODES.has(error.code);
+}
+
+export function segmentJitterMs(config: LogConfig, jitter: () => number): number {
+  return Math.floor(jitter() * Math.max(0, Math.min(config.segmentJitterMs, config.segmentMs)));
+}
+
+/** Makes the segment that the log goes on in, at `baseOffset`. Throws a DiskError. */
+export function createSegment(log: LogState, baseOffset: number, nowMs: number): Segment {
+  const { config, jitter } = log;
+  const segment = Segment.create(log.resources, log.directory, { baseOffset, nowMs, jitterMs: segmentJitterMs(config, jitter), indexIntervalBytes: config.indexIntervalBytes });
+  log.namesChanged = true;
+  return segment;
+}

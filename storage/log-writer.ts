@@ -1,0 +1,258 @@
+/**
+ * Hands the batches of a log to its files, and makes them durable.
+ *
+ * Promises: one write at a time, in order, all that is queued in one vectored write per segment; what could not be written is taken back as if it had
+ * never been appended. After a full disk the log goes on; after any failed sync, or a write that failed for another reason, it has failed for good,
+ * and no sync is ever tried again.
+ * Does not: decide offsets, roll, or cut what is written.
+ */
+import { DiskError } from './disk.ts';
+import { type LogState, isPassing, StorageError } from './log-state.ts';
+import type { Segment } from './segment.ts';
+import { OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX } from './segment-name.ts';
+import { type SegmentWrite, WriteQueue } from './write-queue.ts';
+
+/** Whom the log tells. */
+export interface LogEvents {
+  /** After each write that succeeded, once. */
+  onWritten: (endOffset: number) => void;
+  /** All from this offset on was taken back. */
+  onWriteFailed: (error: Error, fromOffset: number) => void;
+  /** Once, when nothing more can be appended. */
+  onFailed: (error: StorageError) => void;
+}
+
+const DONE: Promise<void> = Promise.resolve();
+
+export class LogWriter {
+  readonly #log: LogState;
+  readonly #events: LogEvents;
+  readonly #queue = new WriteQueue();
+  #writing: Promise<void> | undefined;
+  #nextWrite: Promise<void> | undefined;
+  #flushing: Promise<void> = DONE;
+  #unflushedSinceMs: number;
+  #abandoned = false;
+  #beforeFirstSync: (() => Promise<void>) | undefined;
+
+  constructor(log: LogState, events: LogEvents, options: { nowMs: number; beforeFirstSync: (() => Promise<void>) | undefined }) {
+    this.#log = log;
+    this.#events = events;
+    this.#unflushedSinceMs = options.nowMs;
+    this.#beforeFirstSync = options.beforeFirstSync;
+  }
+
+  get queuedBytes(): number {
+    return this.#queue.bytes;
+  }
+
+  /** When the oldest batch was appended that is not flushed. */
+  get unflushedSinceMs(): number {
+    return this.#unflushedSinceMs;
+  }
+
+  /** Queues what was given its place at the end of the log. */
+  push(segment: Segment, buffer: Buffer, baseOffset: number, nextOffset: number, position: number, nowMs: number): void {
+    if (baseOffset <= this.#log.recoveryPoint) this.#unflushedSinceMs = nowMs;
+    this.#queue.push(segment, buffer, baseOffset, nextOffset, position);
+  }
+
+  // ---- writing
+
+  write(): Promise<void> {
+    if (this.#writing === undefined) {
+      if (this.#queue.isEmpty) return DONE;
+      return (this.#writing = this.#writeQueued());
+    }
+    if (this.#queue.isEmpty) return this.#nextWrite ?? this.#writing;
+    this.#nextWrite ??= this.#writing.then(() => {
+      this.#nextWrite = undefined;
+      return this.write();
+    });
+    return this.#nextWrite;
+  }
+
+  async #writeQueued(): Promise<void> {
+    const log = this.#log;
+    const from = log.writtenEndOffset;
+    const end = log.logEndOffset;
+    const writes = this.#queue.take();
+    log.producers.beginWrite();
+    const { segment: firstSegment } = writes[0] as SegmentWrite;
+    const firstPosition = firstSegment.writtenBytes;
+    try {
+      for (const write of writes) await this.#writeSegment(write);
+      if (end - log.recoveryPoint >= log.config.flushMessages) await this.#syncUpTo(end);
+      // Another log of the directory may have failed meanwhile: then nobody is told that this was taken in.
+      if (log.failure !== undefined) throw log.failure;
+    } catch (error) {
+      if (!(error instanceof DiskError) && !(error instanceof StorageError)) throw error;
+      await this.#takeBack(error, from, firstSegment, firstPosition);
+      this.#writing = undefined;
+      this.#events.onWriteFailed(error, from);
+      return;
+    }
+    log.writtenEndOffset = end;
+    log.producers.endWrite();
+    this.#writing = undefined;
+    for (const write of writes) for (const chunk of write.chunks) log.tail.add(chunk);
+    for (const write of writes) if (write.segment !== log.segments.active) this.seal(write.segment);
+    this.#events.onWritten(end);
+  }
+
+  async #writeSegment({ segment, buffers, bytes }: SegmentWrite): Promise<void> {
+    const file = segment.file();
+    segment.handle.pins++;
+    try {
+      segment.dirty = true;
+      await file.write(buffers, segment.writtenBytes);
+    } finally {
+      segment.unpin();
+    }
+    segment.writtenBytes += bytes;
+  }
+
+  /**
+   * Cuts the log back to where it was before a write that failed, which ended at `offset`, at `position` in `segment`: memory at once, so that what
+   * is appended next has its true place, then the file. The cut must be durable before it is written over: a crash must not mix the two.
+   */
+  async #takeBack(error: Error, offset: number, segment: Segment, position: number): Promise<void> {
+    const log = this.#log;
+    this.#queue.clear();
+    log.truncations++;
+    log.logEndOffset = offset;
+    log.producers.rollBack(offset);
+    log.epochs.truncateFromEnd(offset);
+    log.latestEpoch = log.epochs.latestEpoch;
+    if (!isPassing(error)) this.fail(error);
+    if (this.#abandoned) return;
+    try {
+      log.snapshots.removeBeyond(offset);
+      for (const rolled of [...log.segments.beyond(segment.baseOffset)].reverse()) {
+        log.segments.remove(rolled);
+        rolled.remove();
+      }
+      segment.cutFile(position);
+      segment.cutBack(offset, position, this.#unflushedSinceMs);
+      if (log.failure === undefined) await this.syncSegment(segment);
+    } catch (second) {
+      if (!(second instanceof DiskError)) throw second;
+      this.fail(second);
+    }
+  }
+
+  /** The log is being removed: what is queued is forgotten, and what goes wrong from now on is nobody's concern. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.#queue.clear();
+  }
+
+  fail(error: Error): void {
+    const log = this.#log;
+    if (log.failure !== undefined || this.#abandoned) return;
+    log.failure = error instanceof StorageError ? error : new StorageError(log.directory, error);
+    this.#events.onFailed(log.failure);
+  }
+
+  // ---- flushing
+
+  isFlushDue(nowMs: number): boolean {
+    const { writtenEndOffset, recoveryPoint, config } = this.#log;
+    return writtenEndOffset > recoveryPoint && nowMs - this.#unflushedSinceMs >= config.flushMs;
+  }
+
+  /** `whole`: the active segment too, else only those before it. Rejects with a StorageError. */
+  flush(whole: boolean): Promise<void> {
+    const flushed = this.#flushing.then(() => this.#flushNow(whole));
+    this.#flushing = flushed.catch(ignoreStorageError);
+    return flushed;
+  }
+
+  async #flushNow(whole: boolean): Promise<void> {
+    const log = this.#log;
+    const end = log.logEndOffset;
+    while (whole && log.failure === undefined && log.writtenEndOffset < Math.min(end, log.logEndOffset)) await this.write();
+    if (log.failure !== undefined) throw log.failure;
+    await this.#syncUpTo(whole ? log.writtenEndOffset : Math.min(log.segments.active.baseOffset, log.writtenEndOffset));
+  }
+
+  async #syncUpTo(target: number): Promise<void> {
+    const log = this.#log;
+    if (target <= log.recoveryPoint && !log.segments.active.dirty) return;
+    const { truncations } = log;
+    try {
+      for (const segment of log.segments.from(log.recoveryPoint)) {
+        if (segment.baseOffset >= target && segment.baseOffset > log.recoveryPoint) break;
+        if (!segment.dirty) continue;
+        await this.syncSegment(segment);
+        if (segment !== log.segments.active) await this.#syncIndexes(segment);
+      }
+      if (log.epochs.isDirty) await log.epochs.persist();
+      if (this.#beforeFirstSync !== undefined) {
+        await this.#beforeFirstSync();
+        this.#beforeFirstSync = undefined;
+      }
+      if (log.namesChanged) {
+        log.namesChanged = false;
+        log.disk.syncDirectory(log.directory);
+      }
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      if (this.#abandoned) return;
+      this.fail(error);
+      throw log.failure;
+    }
+    if (truncations === log.truncations && target > log.recoveryPoint) log.recoveryPoint = target;
+  }
+
+  /** Rejects with a DiskError. */
+  async syncSegment(segment: Segment): Promise<void> {
+    // Cleared first: what is written while the sync is under way needs another.
+    segment.dirty = false;
+    const file = segment.file();
+    segment.handle.pins++;
+    try {
+      await file.sync();
+    } finally {
+      segment.unpin();
+    }
+  }
+
+  /** Below the recovery point nobody looks whether the indexes came through a power loss, until they are used. */
+  async #syncIndexes(segment: Segment): Promise<void> {
+    const { disk } = this.#log;
+    for (const suffix of [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX]) {
+      const path = segment.path(suffix);
+      if (disk.status(path) === undefined) continue;
+      const file = disk.open(path, 'update');
+      try {
+        await file.sync();
+      } finally {
+        file.close();
+      }
+    }
+  }
+
+  /** The segment is written to no more: its indexes are completed, and in the background all up to it becomes durable, as in Kafka. */
+  seal(segment: Segment): void {
+    try {
+      segment.seal();
+    } catch (error) {
+      // An index that could not be written is made again when it is needed.
+      if (!(error instanceof DiskError)) throw error;
+    }
+    void this.flush(false).catch(ignoreStorageError);
+  }
+
+  /** Waits until nothing is being written or flushed. Rejects with a StorageError. */
+  async settle(): Promise<void> {
+    while (this.#writing !== undefined || !this.#queue.isEmpty) await this.write();
+    await this.#flushing;
+    if (this.#log.failure !== undefined) throw this.#log.failure;
+  }
+}
+
+/** Whoever needs to know is told by `onFailed`. */
+function ignoreStorageError(error: unknown): void {
+  if (!(error instanceof StorageError)) throw error;
+}
