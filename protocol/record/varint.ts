@@ -60,7 +60,8 @@ export class VarintReader {
       } else high |= bits << (7 * i - 32);
       if (byte < 0x80) {
         this.position = at;
-        return unzigzag(low, high);
+        // A small integer where it is one: a double returned from a call is an object to V8.
+        return i < 4 ? (low >>> 1) ^ -(low & 1) : unzigzag(low, high);
       }
     }
     throw malformedRecord('a varlong has more than 10 bytes');

@@ -14,11 +14,13 @@ const LIMITS = { outputBytesMax: 16 * 1024 * 1024, ratioMax: 1_000_000 };
 const { GZIP, SNAPPY, LZ4, ZSTD } = CompressionType;
 const CODECS = [GZIP, SNAPPY, LZ4, ZSTD] as const;
 
+const words = Array.from({ length: 43 }, (_, i) => createHash('md5').update(String(i)).digest('hex').slice(0, 1 + ((i * 7) % 23)));
+
 /** Bytes that compress a little, the same every time. */
 function text(bytes: number): Buffer {
   const parts: string[] = [];
   for (let i = 0, length = 0; length < bytes; i++) {
-    const word = createHash('md5').update(String((i * i) % 43)).digest('hex').slice(0, 1 + (i % 23));
+    const word = words[(i * i) % words.length]!;
     parts.push(word);
     length += word.length + 1;
   }
