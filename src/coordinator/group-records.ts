@@ -20,7 +20,15 @@ export type OtherGroupType = 'consumer' | 'share' | 'streams';
 export type GroupRecord =
   | { readonly type: 'offset'; readonly group: string; readonly topic: string; readonly partition: number; readonly value: Value<typeof OffsetCommitValue> | null }
   | { readonly type: 'group'; readonly group: string; readonly value: Value<typeof GroupMetadataValue> | null }
-  | { readonly type: 'other'; readonly group: string; readonly groupType: OtherGroupType; readonly key: Buffer; readonly isMember: boolean; readonly isTombstone: boolean };
+  | {
+      readonly type: 'other';
+      readonly group: string;
+      readonly groupType: OtherGroupType;
+      readonly key: Buffer;
+      /** The record says that the group is there, or that a member is, or neither. */
+      readonly says: 'group' | 'member' | 'else';
+      readonly isTombstone: boolean;
+    };
 
 const OFFSET_VERSION = 4;
 /** The last version with a time to expire, which only commits of version 2 to 4 with a retention time have. */
@@ -101,7 +109,7 @@ export const groupRecordCodec: RecordCodec<GroupRecord> = {
           groupType: record.name.startsWith('Share') ? 'share' : record.name.startsWith('Streams') ? 'streams' : 'consumer',
           // It outlives the batch that it was read from.
           key: Buffer.from(key),
-          isMember: record.name === 'ConsumerGroupMemberMetadata' || record.name === 'ShareGroupMemberMetadata' || record.name === 'StreamsGroupMemberMetadata',
+          says: record.name.endsWith('GroupMemberMetadata') ? 'member' : record.name.endsWith('GroupMetadata') ? 'group' : 'else',
           isTombstone: value === null,
         };
     }

@@ -33,7 +33,7 @@ export class OtherGroup {
   }
 
   get isEmpty(): boolean {
-    for (const record of this.#records.values()) if (record.isMember) return false;
+    for (const record of this.#records.values()) if (record.says === 'member') return false;
     return true;
   }
 
@@ -42,8 +42,9 @@ export class OtherGroup {
     return this.isEmpty ? 'Empty' : 'Stable';
   }
 
-  /** In the reverse of the order in which they came, so that the group's own record goes last. */
+  /** The group's own record goes last: Apache Kafka does not load a partition in which anything of a group outlives it. */
   tombstones(): GroupRecord[] {
-    return Array.from(this.#records.values(), (record) => ({ ...record, isTombstone: true })).reverse();
+    const records = [...this.#records.values()].sort((a, b) => Number(a.says === 'group') - Number(b.says === 'group'));
+    return records.map((record) => ({ ...record, isTombstone: true }));
   }
 }
