@@ -60,7 +60,7 @@ export class Scene {
   #requests = 0;
   #names = new Map<string, string>();
 
-  constructor(settings: SceneSettings = {}, options: { partitionCount?: number; seed?: number } = {}) {
+  constructor(settings: SceneSettings = {}, options: { partitionCount?: number; seed?: number; ensureTopic?: () => Promise<void> } = {}) {
     this.world = new World(options.seed);
     this.partitionCount = options.partitionCount ?? 1;
     const all: Record<string, number> = { ...DEFAULTS, ...settings };
@@ -69,7 +69,7 @@ export class Scene {
       settings: { get: (name) => all[name]! },
       logger: silentLogger,
       partitionCount: () => this.partitionCount,
-      ensureTopic: async () => {},
+      ensureTopic: options.ensureTopic ?? (async () => {}),
     });
   }
 
