@@ -4,11 +4,12 @@
  * Promises: of this broker, the settings that it acts on. A resource that cannot be described is told on its own. Documentation is not kept here: the
  * field is null, which clients print as nothing.
  */
-import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
+import { ErrorCode, errorMessage, KafkaError } from '../../protocol/errors.ts';
 import type { Input, Value } from '../../protocol/schema.ts';
 import { DescribeConfigs } from '../../protocol/messages/configs.ts';
 import { DynamicSettings } from '../quorum/dynamic-settings.ts';
 import { ResourceType } from '../quorum/image.ts';
+import { ownText } from '../quorum/topic-creation.ts';
 import { topicNameFault } from '../quorum/topic-names.ts';
 import { ConfigSource } from '../settings/description.ts';
 import type { SettingDescription } from '../settings/description.ts';
@@ -20,6 +21,8 @@ type Resource = Value<typeof DescribeConfigs.request>['resources'][number];
 type Result = Input<typeof DescribeConfigs.response>['results'][number];
 type Entry = Result['configs'][number];
 
+/** Kafka's default where nothing is set, though the field could be null. */
+const NO_MESSAGE = '';
 const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(ResourceType));
 
 export const configApis = [
@@ -33,9 +36,9 @@ export const configApis = [
       const results = request.resources.map((resource) => describe(resource, { node, settings, includeSynonyms: request.includeSynonyms }));
       return { throttleTimeMs: 0, results };
     },
-    onError: (code, request, _context, message) => ({
+    onError: (code, request) => ({
       throttleTimeMs: 0,
-      results: request.resources.map((resource) => failure(resource, code, message)),
+      results: request.resources.map((resource) => failure(resource, code, errorMessage(code))),
     }),
   }),
 ];
@@ -50,18 +53,18 @@ function describe(resource: Resource, described: Described): Result {
   const { resourceType, resourceName, configurationKeys } = resource;
   try {
     const all = entriesOf(resource, described);
-    if (all === undefined) return failure(resource, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, null);
+    if (all === undefined) return failure(resource, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, NO_MESSAGE);
     const wanted = configurationKeys === null || configurationKeys.length === 0 ? undefined : new Set(configurationKeys);
     return {
       errorCode: ErrorCode.NONE,
-      errorMessage: null,
+      errorMessage: NO_MESSAGE,
       resourceType,
       resourceName,
       configs: wanted === undefined ? all : all.filter(({ name }) => wanted.has(name)),
     };
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error;
-    return failure(resource, error.code, error.message);
+    return failure(resource, error.code, ownText(error));
   }
 }
 

@@ -32,6 +32,7 @@ export const metadataApis = [
   serve(Metadata, '0-13', {
     handle: describeMetadata,
     onError: (code, request) => ({
+      errorCode: code,
       brokers: [],
       topics: (request.topics ?? []).map(({ name, topicId }) => ({ errorCode: code, name: name ?? '', topicId, partitions: [] })),
     }),
@@ -59,6 +60,7 @@ async function describeMetadata(request: Request, context: RequestContext): Prom
   const isAll = request.topics === null || (apiVersion <= EMPTY_IS_ALL_UNTIL && request.topics.length === 0);
   if (!isAll) checkTopics(request, apiVersion);
   let image = node.image();
+  const operations = request.includeTopicAuthorizedOperations ? TOPIC_OPERATIONS : OPERATIONS_NOT_ASKED;
   const topics: TopicAnswer[] = [];
   let found: TopicImage[];
   if (isAll) {
@@ -66,7 +68,7 @@ async function describeMetadata(request: Request, context: RequestContext): Prom
   } else {
     const ids = new Set(request.topics!.map((topic) => topic.topicId).filter((id) => id !== ZERO_UUID));
     // Ids come before names: a request that has any is by id.
-    const asked = ids.size > 0 ? lookUpIds(ids, image, topics) : new Set(request.topics!.map((topic) => topic.name ?? ''));
+    const asked = ids.size > 0 ? lookUpIds(ids, image, topics) : namesOf(request);
     const missing = [...asked].filter((name) => image.topic(name) === undefined);
     if (missing.length > 0 && request.allowAutoTopicCreation && node.settings.get('auto.create.topics.enable')) {
       await createMissing(missing, context);
@@ -75,11 +77,10 @@ async function describeMetadata(request: Request, context: RequestContext): Prom
     found = [];
     for (const name of asked) {
       const topic = image.topic(name);
-      if (topic === undefined) topics.push(unknownTopic(name));
+      if (topic === undefined) topics.push({ ...unknownTopic(name), topicAuthorizedOperations: operations });
       else found.push(topic);
     }
   }
-  const operations = request.includeTopicAuthorizedOperations ? TOPIC_OPERATIONS : OPERATIONS_NOT_ASKED;
   const view: View = {
     image,
     listener: connection.listener,
@@ -116,6 +117,16 @@ function checkTopics({ topics }: Request, apiVersion: number): void {
   }
 }
 
+function namesOf({ topics }: Request): Set<string> {
+  const names = new Set<string>();
+  for (const { name } of topics!) {
+    // Neither name nor id: Kafka falls over it and says so.
+    if (name === null) throw new KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR);
+    names.add(name);
+  }
+  return names;
+}
+
 /** The names of those that exist; the others are answered here. */
 function lookUpIds(ids: ReadonlySet<string>, image: MetadataImage, topics: TopicAnswer[]): Set<string> {
   const names = new Set<string>();
@@ -136,14 +147,14 @@ async function createMissing(names: readonly string[], { node }: RequestContext)
   }
 }
 
-function unknownTopic(name: string): TopicAnswer {
+function unknownTopic(name: string) {
   return {
     errorCode: topicNameFault(name) === null ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.INVALID_TOPIC_EXCEPTION,
     name,
     topicId: ZERO_UUID,
     isInternal: isInternalTopic(name),
     partitions: [],
-  };
+  } satisfies TopicAnswer;
 }
 
 function partitionAnswer(partition: PartitionImage, partitionIndex: number, view: View): PartitionAnswer {
@@ -216,7 +227,7 @@ function describeTopicPartitions(request: DescribeRequest, { node, connection }:
     if (left === 0) return { throttleTimeMs: 0, topics, nextCursor: { topicName: name, partitionIndex: 0 } };
     const topic = image.topic(name);
     if (topic === undefined) {
-      if (!isAll) topics.push({ ...unknownTopic(name), partitions: [], topicAuthorizedOperations: TOPIC_OPERATIONS } as DescribedTopic);
+      if (!isAll) topics.push({ ...unknownTopic(name), partitions: [], topicAuthorizedOperations: TOPIC_OPERATIONS });
       continue;
     }
     const start = cursor !== null && name === from ? cursor.partitionIndex : 0;

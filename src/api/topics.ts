@@ -67,7 +67,7 @@ async function createPartitions(
 ): Promise<Input<typeof CreatePartitions.response>> {
   const { unique, repeated } = namedOnce(topics);
   const results = await node.controller.createPartitions(unique, { validateOnly });
-  const duplicates = repeated.map((name) => ({ name, errorCode: ErrorCode.INVALID_REQUEST, errorMessage: 'Duplicate topic name.' }));
+  const duplicates = [...repeated].map((name) => ({ name, errorCode: ErrorCode.INVALID_REQUEST, errorMessage: 'Duplicate topic name.' }));
   return { throttleTimeMs: 0, results: [...duplicates, ...results] };
 }
 

@@ -7,8 +7,6 @@
  * Does not decide elsewhere: `topic-creation.ts` and `brokers.ts` do, as pure functions.
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
-import type { Input } from '../../protocol/schema.ts';
-import type { BrokerRegistrationRequest } from '../../protocol/messages/cluster.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Random } from '../runtime/runtime.ts';
 import type { Settings } from '../settings.ts';
@@ -66,7 +64,6 @@ export class Controller {
   readonly #dynamic: DynamicSettings;
   readonly #random: Random;
   readonly #logger: Logger;
-  readonly #nodeId: number;
   readonly #clusterId: string;
   readonly #bootstrap: readonly NewRecord[];
   readonly #registration: NewRecord | null;
@@ -81,7 +78,6 @@ export class Controller {
     this.#dynamic = new DynamicSettings(options.settings, options.nodeId);
     this.#random = options.random;
     this.#logger = options.logger;
-    this.#nodeId = options.nodeId;
     this.#clusterId = options.clusterId;
     this.#bootstrap = options.bootstrap;
     this.#registration = options.registration;
@@ -292,7 +288,12 @@ export class Controller {
       },
       configFault: (configs) => inForce().topic.validate(configs),
       effectiveConfigs: (configs) =>
-        inForce().topic.describe(configs).map(({ name, value, readOnly, source, isSensitive }) => ({ name, value, readOnly, configSource: source, isSensitive })),
+        inForce().topic.describe(configs).map(({ name, value, readOnly, source, isSensitive }) => ({
+          name,
+          // The topic's own are told as they were written (' 5 '); DescribeConfigs tells what they mean.
+          value: configs.get(name) ?? value,
+          readOnly, configSource: source, isSensitive,
+        })),
     };
   }
 }

@@ -144,8 +144,10 @@ function loadElection(disk: Disk, directory: string): ElectionState | null {
   switch (loaded.status) {
     case 'missing':
       return null;
+    // A forgotten vote is a second vote.
+    case 'empty':
+      throw new MetadataError(`quorum-state in ${directory} is empty`);
     case 'corrupt':
-      // A forgotten vote is a second vote.
       throw new MetadataError(`quorum-state in ${directory} cannot be used: ${loaded.reason}`);
     case 'ok': {
       const { leaderEpoch, leaderId, votedId, votedDirectoryId } = loaded.value;

@@ -4,7 +4,7 @@
  * Promises: pure; order of checks, codes and texts are those of Kafka's ReplicationControlManager (checked against 4.3.1). Topics of one request do not
  * see each other. Does not wait, append, or look at who asks.
  */
-import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
+import { ErrorCode, errorMessage, KafkaError } from '../../protocol/errors.ts';
 import type { Input, Value } from '../../protocol/schema.ts';
 import type { CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse } from '../../protocol/messages/topics.ts';
 import { metadataVersionRules } from './features.ts';
@@ -44,8 +44,6 @@ export interface CreationContext {
 
 /** Kafka refuses more in one request (KAFKA-17870: asking for too many ran it out of memory). */
 const PARTITIONS_PER_REQUEST_MAX = 10_000;
-/** A longer text would not fit a record. */
-const CONFIG_VALUE_CHARS_MAX = 32_767;
 const USE_DEFAULT = -1;
 
 export function createTopics(topics: readonly NewTopic[], context: CreationContext): { records: NewRecord[]; results: NewTopicResult[] } {
@@ -58,7 +56,7 @@ export function createTopics(topics: readonly NewTopic[], context: CreationConte
       return created.result;
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error;
-      return { name: topic.name, errorCode: error.code, errorMessage: error.message, numPartitions: -1, replicationFactor: -1, configs: [] };
+      return { name: topic.name, errorCode: error.code, errorMessage: ownText(error), numPartitions: -1, replicationFactor: -1, configs: [] };
     }
   });
   return { records, results };
@@ -109,14 +107,6 @@ function checkedConfigs(topic: NewTopic, settings: TopicSettings): Map<string, s
     else configs.set(name, value);
   }
   if (nulls.length > 0) throw new KafkaError(ErrorCode.INVALID_CONFIG, `Null value not supported for topic configs: ${nulls.join(',')}`);
-  for (const value of configs.values()) {
-    if (value.length > CONFIG_VALUE_CHARS_MAX) {
-      throw new KafkaError(
-        ErrorCode.INVALID_CONFIG,
-        `The configuration value cannot be added because it exceeds the maximum value size of ${CONFIG_VALUE_CHARS_MAX} bytes.`,
-      );
-    }
-  }
   const fault = configs.size === 0 ? null : settings.configFault(configs);
   if (fault !== null) throw new KafkaError(ErrorCode.INVALID_CONFIG, fault);
   return configs;
@@ -228,7 +218,7 @@ export function createPartitions(
       return { name: topic.name, errorCode: ErrorCode.NONE, errorMessage: null };
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error;
-      return { name: topic.name, errorCode: error.code, errorMessage: error.message };
+      return { name: topic.name, errorCode: error.code, errorMessage: ownText(error) };
     }
   });
   return { records, results };
@@ -266,6 +256,11 @@ function addedPartitions({ name, count, assignments }: NewPartitions, context: C
     });
   }
   return added.map((partition, index) => partitionRecord(topic.id, present + index, partition, image));
+}
+
+/** What an error says beyond its code. Kafka sends no text that the code alone would give. */
+export function ownText(error: KafkaError): string | null {
+  return error.message === errorMessage(error.code) ? null : error.message;
 }
 
 /** The refusal of more records than one operation may write. */
