@@ -65,7 +65,6 @@ const environment = {
   shortOf: wire.shortOf,
   writeInt64: wire.writeInt64,
   writeInt64Exact: wire.writeInt64Exact,
-  writeFloat64: wire.writeFloat64,
   writeUnsignedVarint: wire.writeUnsignedVarint,
   writeString: wire.writeString,
   writeCompactString: wire.writeCompactString,

@@ -10,14 +10,14 @@ import type { Int64Mode, Slot } from './layout.ts';
 import { inRange } from './schema.ts';
 import type { AnyField, AnyMessage, Fields } from './schema.ts';
 
-/** In the text: w is the writer, b its buffer, p the position. */
+/** In the text: w is the writer, b its buffer, d the view of that, p the position. */
 export function encoderSource(message: AnyMessage, version: number, mode: Int64Mode): string {
   const emitter = new EncoderEmitter(`${message.name} v${version}`, version, mode);
   emitter.struct(message.fields, inRange(message.flexible, version), 'value', '');
   emitter.flush();
   return [
     `return function encode${message.name}V${version}(value, w) {`,
-    'let b = w.buffer, p = w.position;',
+    'let b = w.buffer, d = w.view, p = w.position;',
     ...emitter.lines,
     'w.position = p;',
     '};',
@@ -44,7 +44,7 @@ class EncoderEmitter {
   readonly #mode: Int64Mode;
   #names = 0;
   /** Writes that share one check for room. */
-  #pending: ({ bytes: number; write: (at: (offset: number) => string) => string } | { write: string })[] = [];
+  #pending: ({ bytes: number; write: (at: string) => string } | { write: string })[] = [];
   #room: string[] = [];
   /** Inside a tagged field, whose length goes before it: nothing may go out by reference there. */
   #isInTag = false;
@@ -71,7 +71,7 @@ class EncoderEmitter {
     if (!isFlexible) return;
     // No message has 128 tagged fields, so their count is one byte.
     const count = tagged.map((slot) => `(${isDefault.get(slot)!.condition} ? 0 : 1)`).join(' + ');
-    this.#fixed(1, (at) => `${at(0)} = ${count === '' ? '0' : count};`);
+    this.#fixed(1, (at) => `b[${at}] = ${count === '' ? '0' : count};`);
     for (const slot of tagged) {
       const { value, condition } = isDefault.get(slot)!;
       this.flush();
@@ -86,7 +86,7 @@ class EncoderEmitter {
     let fixed = 0;
     for (const each of this.#pending) if ('bytes' in each) fixed += each.bytes;
     const room = [...(fixed > 0 || this.#room.length === 0 ? [String(fixed)] : []), ...this.#room].join(' + ');
-    this.lines.push(`if (b.length - p < ${room}) { w.position = p; w.grow(${room}); b = w.buffer; p = w.position; }`);
+    this.lines.push(`if (b.length - p < ${room}) { w.position = p; w.grow(${room}); b = w.buffer; d = w.view; p = w.position; }`);
     let offset = 0;
     const advance = () => {
       if (offset > 0) this.lines.push(`p += ${offset};`);
@@ -94,8 +94,7 @@ class EncoderEmitter {
     };
     for (const each of this.#pending) {
       if ('bytes' in each) {
-        const base = offset;
-        this.lines.push(each.write((more) => (base + more === 0 ? 'b[p]' : `b[p + ${base + more}]`)).replaceAll('@', base === 0 ? 'p' : `p + ${base}`));
+        this.lines.push(each.write(offset === 0 ? 'p' : `p + ${offset}`));
         offset += each.bytes;
       } else {
         advance();
@@ -139,31 +138,41 @@ class EncoderEmitter {
   }
 
   #number(field: AnyField, value: string, path: string): void {
-    const kind = field.kind === 'int64' && this.#mode === 'exact' ? 'int64Exact' : field.kind;
+    this.lines.push(...this.#numberCheck(field, value, path));
+    this.#fixed(fixedBytes(field)!, (at) => this.#numberWrite(field, value, at));
+  }
+
+  #numberCheck(field: AnyField, value: string, path: string): string[] {
+    const kind = this.#numberKind(field);
     const wrong = WRONG_NUMBER[kind]?.(value);
-    if (wrong !== undefined) this.lines.push(`if (${wrong}) throw notA(${this.#what(path)}, '${kind}', ${value});`);
-    this.#fixed(fixedBytes(field)!, (at) => {
-      switch (kind) {
-        case 'int8':
-          return `${at(0)} = ${value};`;
-        case 'bool':
-          return `${at(0)} = ${value} ? 1 : 0;`;
-        case 'int16':
-        case 'uint16':
-          return `${at(0)} = ${value} >>> 8; ${at(1)} = ${value};`;
-        case 'int32':
-        case 'uint32':
-          return `${at(0)} = ${value} >>> 24; ${at(1)} = ${value} >>> 16; ${at(2)} = ${value} >>> 8; ${at(3)} = ${value};`;
-        case 'int64':
-          return `writeInt64(b, @, ${value});`;
-        case 'int64Exact':
-          return `writeInt64Exact(b, @, ${value});`;
-        case 'float64':
-          return `writeFloat64(b, @, ${value});`;
-        default:
-          return `writeUuid(b, @, ${value});`;
-      }
-    });
+    return wrong === undefined ? [] : [`if (${wrong}) throw notA(${this.#what(path)}, '${kind}', ${value});`];
+  }
+
+  #numberWrite(field: AnyField, value: string, at: string): string {
+    switch (this.#numberKind(field)) {
+      case 'int8':
+        return `b[${at}] = ${value};`;
+      case 'bool':
+        return `b[${at}] = ${value} ? 1 : 0;`;
+      case 'int16':
+      case 'uint16':
+        return `d.setInt16(${at}, ${value});`;
+      case 'int32':
+      case 'uint32':
+        return `d.setInt32(${at}, ${value});`;
+      case 'int64':
+        return `writeInt64(d, ${at}, ${value});`;
+      case 'int64Exact':
+        return `writeInt64Exact(d, ${at}, ${value});`;
+      case 'float64':
+        return `d.setFloat64(${at}, ${value});`;
+      default:
+        return `writeUuid(b, ${at}, ${value});`;
+    }
+  }
+
+  #numberKind(field: AnyField): string {
+    return field.kind === 'int64' && this.#mode === 'exact' ? 'int64Exact' : field.kind;
   }
 
   #string(slot: Slot, value: string, path: string): void {
@@ -172,7 +181,7 @@ class EncoderEmitter {
     this.lines.push(`if (${allowed}typeof ${value} !== 'string') throw notA(${this.#what(path)}, 'string', ${value});`);
     const write = `p = ${isFlexible ? 'writeCompactString' : 'writeString'}(b, p, ${value});`;
     if (!isNullable) return this.#dynamic(`3 + 3 * ${value}.length`, write);
-    const writeNull = isFlexible ? 'b[p++] = 0;' : 'b[p] = 255; b[p + 1] = 255; p += 2;';
+    const writeNull = isFlexible ? 'b[p++] = 0;' : 'd.setInt16(p, -1); p += 2;';
     this.#dynamic(`3 + (${value} === null ? 0 : 3 * ${value}.length)`, `if (${value} === null) { ${writeNull} } else ${write}`);
   }
 
@@ -184,7 +193,7 @@ class EncoderEmitter {
       this.lines.push(check, `const ${length} = lengthOfBytes(${value});`);
       this.#length(slot, length);
       this.flush();
-      this.lines.push('w.position = p;', write, 'b = w.buffer; p = w.position;');
+      this.lines.push('w.position = p;', write, 'b = w.buffer; d = w.view; p = w.position;');
     };
     this.#orNull(slot, value, body);
   }
@@ -194,15 +203,25 @@ class EncoderEmitter {
       const count = this.#name('n');
       this.lines.push(`if (!Array.isArray(${value})) throw notA(${this.#what(path)}, 'array', ${value});`, `const ${count} = ${value}.length;`);
       this.#length(slot, count);
-      this.flush();
       const element = elementSlot(slot);
       const index = this.#name('i');
+      const bytes = fixedBytes(element.field);
+      if (bytes !== undefined) return this.#numbers(element.field, bytes, { value, count, index }, path);
+      this.flush();
       this.lines.push(`for (let ${index} = 0; ${index} < ${count}; ${index}++) {`);
       const each = this.#bind(`${value}[${index}]`);
       this.#field(element, each, path);
       this.flush();
       this.lines.push('}');
     });
+  }
+
+  /** Elements of one size need no check for room of their own. */
+  #numbers(field: AnyField, bytes: number, names: { value: string; count: string; index: string }, path: string): void {
+    const { value, count, index } = names;
+    const each = this.#name('v');
+    const write = [...this.#numberCheck(field, each, path), this.#numberWrite(field, each, 'p'), `p += ${bytes};`].join(' ');
+    this.#dynamic(`${bytes} * ${count}`, `for (let ${index} = 0; ${index} < ${count}; ${index}++) { const ${each} = ${value}[${index}]; ${write} }`);
   }
 
   #struct(slot: Slot, value: string, path: string): void {
@@ -215,10 +234,10 @@ class EncoderEmitter {
     // Kafka marks a nullable struct with a byte, -1 or 1; among tagged fields with a varint, 0 or 1.
     this.flush();
     this.lines.push(`if (${value} === null) {`);
-    this.#fixed(1, (at) => `${at(0)} = ${slot.tag === undefined ? 255 : 0};`);
+    this.#fixed(1, (at) => `b[${at}] = ${slot.tag === undefined ? 255 : 0};`);
     this.flush();
     this.lines.push('} else {', check);
-    this.#fixed(1, (at) => `${at(0)} = 1;`);
+    this.#fixed(1, (at) => `b[${at}] = 1;`);
     this.struct(fields, slot.isFlexible, value, path);
     this.flush();
     this.lines.push('}');
@@ -234,13 +253,13 @@ class EncoderEmitter {
     this.#field(slot, value, path);
     this.flush();
     this.#isInTag = outer;
-    this.lines.push(`w.position = p; w.insertLength(${mark}); b = w.buffer; p = w.position;`);
+    this.lines.push(`w.position = p; w.insertLength(${mark}); b = w.buffer; d = w.view; p = w.position;`);
   }
 
   /** The length of bytes or an array. */
   #length(slot: Slot, length: string): void {
     if (slot.isFlexible) return this.#dynamic('5', `p = writeUnsignedVarint(b, p, ${length} + 1);`);
-    this.#fixed(4, (at) => `${at(0)} = ${length} >>> 24; ${at(1)} = ${length} >>> 16; ${at(2)} = ${length} >>> 8; ${at(3)} = ${length};`);
+    this.#fixed(4, (at) => `d.setInt32(${at}, ${length});`);
   }
 
   /** Emits `body`, and where null is allowed the length that says null beside it. */
@@ -248,8 +267,8 @@ class EncoderEmitter {
     if (!slot.isNullable) return body();
     this.flush();
     this.lines.push(`if (${value} === null) {`);
-    if (slot.isFlexible) this.#fixed(1, (at) => `${at(0)} = 0;`);
-    else this.#fixed(4, (at) => `${at(0)} = 255; ${at(1)} = 255; ${at(2)} = 255; ${at(3)} = 255;`);
+    if (slot.isFlexible) this.#fixed(1, (at) => `b[${at}] = 0;`);
+    else this.#fixed(4, (at) => `d.setInt32(${at}, -1);`);
     this.flush();
     this.lines.push('} else {');
     body();
@@ -257,8 +276,8 @@ class EncoderEmitter {
     this.lines.push('}');
   }
 
-  /** A write of known size; '@' in it stands for its position. */
-  #fixed(bytes: number, write: (at: (offset: number) => string) => string): void {
+  /** A write of known size. */
+  #fixed(bytes: number, write: (at: string) => string): void {
     this.#pending.push({ bytes, write });
   }
 
