@@ -14,6 +14,8 @@ export const STANDING: Preset = {
 };
 
 export const DEVELOPMENT: Preset = {
+  // Nobody authenticates on a developer's machine, so only that machine may come. Kafka's default is every address.
+  'listeners': 'PLAINTEXT://127.0.0.1:9092',
   // A consumer gets its partitions at once. Kafka's 3 s wait for others to join is paid by every test.
   'group.initial.rebalance.delay.ms': '0',
   // Internal topics that fit one node: with Kafka's 3 replicas, transactions and share groups never start.

@@ -132,7 +132,8 @@ describe('listeners', () => {
   const read = (...set: string[]) => Settings.from({ set }).listeners;
 
   it('reads hosts, ports and names', () => {
-    expect(read().broker).toEqual([{ name: 'PLAINTEXT', host: '', port: 9092, securityProtocol: 'PLAINTEXT' }]);
+    expect(read().broker).toEqual([{ name: 'PLAINTEXT', host: '127.0.0.1', port: 9092, securityProtocol: 'PLAINTEXT' }]);
+    expect(Settings.from({ production: true }).listeners.broker).toEqual([{ name: 'PLAINTEXT', host: '', port: 9092, securityProtocol: 'PLAINTEXT' }]);
     expect(read('listeners=plaintext://[::1]:9094').broker[0]).toMatchObject({ name: 'PLAINTEXT', host: '::1', port: 9094 });
     expect(read('listeners=PLAINTEXT://0.0.0.0:0').advertised.size).toBe(0);
     expect(read('listeners=IN://:1,OUT://:2', 'listener.security.protocol.map=IN:PLAINTEXT,OUT:PLAINTEXT', 'inter.broker.listener.name=in').interBroker).toBe('IN');
@@ -205,6 +206,6 @@ describe('dynamic overrides', () => {
     const settings = Settings.from().withOverrides(overrides);
     expect(settings.get('num.partitions')).toBe(1);
     expect(settings.get('log.retention.ms')).toBeNull();
-    expect(settings.get('listeners')).toEqual(['PLAINTEXT://:9092']);
+    expect(settings.get('listeners')).toEqual(['PLAINTEXT://127.0.0.1:9092']);
   });
 });

@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+/**
+ * The `ottla` command. In a clone it runs the sources as they are, under the pinned Node, and installs what is missing first; installed from a
+ * package it runs what was built.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureInstalled, isClone, pinnedNode, root } from './ensure.js';
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+const runsTypeScript = major > 23 || (major === 23 && minor >= 6) || (major === 22 && minor >= 18);
+const isNewEnough = major > 22 || (major === 22 && minor >= 15);
+
+if (isClone) ensureInstalled();
+
+if (isClone ? runsTypeScript : isNewEnough) {
+  await import(isClone ? '../src/cli.ts' : '../dist/src/cli.js');
+} else if (existsSync(pinnedNode) && realpathSync(pinnedNode) !== realpathSync(process.execPath)) {
+  runPinned();
+} else {
+  console.error(`ottla needs Node.js 22.15 or newer, this is ${process.versions.node}`);
+  process.exitCode = 1;
+}
+
+/** Hands over to the Node of node_modules, with the same arguments, streams and signals. */
+function runPinned() {
+  const child = spawn(pinnedNode, [join(root, 'bin', 'ottla.js'), ...process.argv.slice(2)], { stdio: 'inherit' });
+  // A terminal sends Ctrl-C to both; anybody else sends signals to this process only.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => (process.stdin.isTTY ? undefined : child.kill(signal)));
+  child.on('error', (error) => {
+    console.error(`ottla: ${error.message}`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)));
+}

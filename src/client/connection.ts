@@ -1,0 +1,238 @@
+/**
+ * A connection of ours to a broker: requests out, answers matched by correlation id, in the highest version that both sides have.
+ *
+ * Promises: every request settles: by its answer, by its time, or by the end of the connection (all rejections are ConnectionErrors).
+ * Does not: reconnect, authenticate, or know what an answer means.
+ */
+import { ErrorCode } from '../../protocol/errors.ts';
+import { decodeCorrelationId, decodeResponseFrame, encodeRequestFrame } from '../../protocol/frame.ts';
+import { ApiVersions } from '../../protocol/messages/index.ts';
+import type { AnyMessage, Api, AnyApi, Input, Value } from '../../protocol/schema.ts';
+import type { Network, Socket, Timer, Timers } from '../runtime/runtime.ts';
+
+/** The broker cannot be reached, went away, or did not answer. */
+export class ConnectionError extends Error {
+  constructor(message: string, options?: { cause: unknown }) {
+    super(message, options);
+    this.name = 'ConnectionError';
+  }
+}
+
+export interface ConnectionOptions {
+  readonly network: Network;
+  readonly timers: Timers;
+  readonly host: string;
+  readonly port: number;
+  readonly clientId: string;
+  readonly connectTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  /** A larger answer ends the connection. */
+  readonly responseBytesMax: number;
+}
+
+interface Waiting {
+  readonly api: AnyApi;
+  readonly version: number;
+  readonly timer: Timer;
+  resolve(body: unknown): void;
+  reject(error: Error): void;
+}
+
+export class ClientConnection {
+  readonly address: string;
+  readonly #socket: Socket;
+  readonly #options: ConnectionOptions;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #versions = new Map<number, { min: number; max: number }>();
+  readonly #chunks: Buffer[] = [];
+  #chunkBytes = 0;
+  #nextCorrelationId = 1;
+  #closed: Error | undefined;
+
+  private constructor(socket: Socket, options: ConnectionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.address = addressText(options.host, options.port);
+    socket.onData = (chunk) => this.#received(chunk);
+    socket.onClose = (error) => this.#end(new ConnectionError(`${this.address} closed the connection${error === undefined ? '' : `: ${error.message}`}`));
+  }
+
+  /** Connects and learns which versions the broker has. Rejects with a ConnectionError. */
+  static async open(options: ConnectionOptions): Promise<ClientConnection> {
+    const { network, host, port, connectTimeoutMs } = options;
+    let socket: Socket;
+    try {
+      socket = await network.connect({ host, port, timeoutMs: connectTimeoutMs });
+    } catch (error) {
+      throw new ConnectionError(`cannot reach ${addressText(host, port)}: ${connectReason(error as NodeJS.ErrnoException)}`, { cause: error });
+    }
+    const connection = new ClientConnection(socket, options);
+    try {
+      await connection.#learnVersions();
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+    return connection;
+  }
+
+  get isOpen(): boolean {
+    return this.#closed === undefined;
+  }
+
+  /** The highest version of an API that the broker and we have; undefined when there is none. */
+  versionOf(api: AnyApi): number | undefined {
+    const theirs = this.#versions.get(api.key);
+    if (theirs === undefined) return undefined;
+    const version = Math.min(theirs.max, api.request.versions.max);
+    return version >= Math.max(theirs.min, api.request.versions.min) ? version : undefined;
+  }
+
+  /** Sends a request, in the highest common version but none above `versionMax`. Errors in the answer are the caller's. */
+  request<Q extends AnyMessage, S extends AnyMessage>(
+    api: Api<Q, S>,
+    input: Input<Q>,
+    options: { versionMax?: number; timeoutMs?: number } = {},
+  ): Promise<Value<S>> {
+    const common = this.versionOf(api);
+    if (common === undefined) return Promise.reject(new ConnectionError(`${this.address} does not serve ${api.name}`));
+    return this.#send(api, Math.min(common, options.versionMax ?? common), input, options.timeoutMs ?? this.#options.requestTimeoutMs);
+  }
+
+  /** Sends a request that gets no answer (Produce with acks=0). */
+  sendOnly<Q extends AnyMessage>(api: Api<Q, any>, input: Input<Q>): void {
+    const version = this.versionOf(api);
+    if (this.#closed !== undefined) throw this.#closed;
+    if (version === undefined) throw new ConnectionError(`${this.address} does not serve ${api.name}`);
+    this.#socket.write(encodeRequestFrame(api, version, { correlationId: this.#takeCorrelationId(), clientId: this.#options.clientId }, input));
+  }
+
+  /** Closes when all that was written is with the operating system. */
+  finish(): void {
+    this.#socket.end();
+    this.#end(new ConnectionError(`the connection to ${this.address} was closed`));
+  }
+
+  close(): void {
+    this.#socket.destroy();
+    this.#end(new ConnectionError(`the connection to ${this.address} was closed`));
+  }
+
+  #send<Q extends AnyMessage, S extends AnyMessage>(api: Api<Q, S>, version: number, input: Input<Q>, timeoutMs: number): Promise<Value<S>> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    const correlationId = this.#takeCorrelationId();
+    const frame = encodeRequestFrame(api, version, { correlationId, clientId: this.#options.clientId }, input);
+    return new Promise<Value<S>>((resolve, reject) => {
+      const timer = this.#options.timers.after(timeoutMs, () => {
+        this.#waiting.delete(correlationId);
+        reject(new ConnectionError(`${this.address} did not answer ${api.name} within ${timeoutMs} ms`));
+      });
+      this.#waiting.set(correlationId, { api, version, timer, resolve: resolve as (body: unknown) => void, reject });
+      this.#socket.write(frame);
+    });
+  }
+
+  #takeCorrelationId(): number {
+    const correlationId = this.#nextCorrelationId;
+    this.#nextCorrelationId = (correlationId % 0x7fff_ffff) + 1;
+    return correlationId;
+  }
+
+  async #learnVersions(): Promise<void> {
+    const { connectTimeoutMs } = this.#options;
+    const about = { clientSoftwareName: 'ottla', clientSoftwareVersion: '1' };
+    const newest = ApiVersions.request.versions.max;
+    let answer = await this.#send(ApiVersions, newest, about, connectTimeoutMs);
+    // A broker that does not know our version answers in version 0 and names those it has (KIP-511).
+    if (answer.errorCode === ErrorCode.UNSUPPORTED_VERSION) {
+      const theirs = answer.apiKeys.find((one) => one.apiKey === ApiVersions.key);
+      answer = await this.#send(ApiVersions, Math.min(newest, theirs?.maxVersion ?? 0), (theirs?.maxVersion ?? 0) >= 3 ? about : {}, connectTimeoutMs);
+    }
+    if (answer.errorCode !== ErrorCode.NONE) throw new ConnectionError(`${this.address} answers ApiVersions with error ${answer.errorCode}`);
+    for (const { apiKey, minVersion, maxVersion } of answer.apiKeys) this.#versions.set(apiKey, { min: minVersion, max: maxVersion });
+  }
+
+  // size:int32 then that many bytes, cut from chunks of any length. Only a frame that spans chunks is copied.
+  #received(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#chunkBytes += chunk.length;
+    while (this.#chunkBytes >= 4) {
+      const size = this.#peek(4).readInt32BE(0);
+      if (size < 4 || size > this.#options.responseBytesMax) {
+        this.#fail(`sent a frame of ${size} bytes`);
+        return;
+      }
+      if (this.#chunkBytes < 4 + size) return;
+      this.#peek(4 + size);
+      const first = this.#chunks[0]!;
+      if (first.length === 4 + size) this.#chunks.shift();
+      else this.#chunks[0] = first.subarray(4 + size);
+      this.#chunkBytes -= 4 + size;
+      this.#answered(first.subarray(4, 4 + size));
+    }
+  }
+
+  /** Makes the first chunk hold at least so many bytes. */
+  #peek(bytes: number): Buffer {
+    if (this.#chunks[0]!.length < bytes) {
+      const joined = Buffer.concat(this.#chunks);
+      this.#chunks.length = 0;
+      this.#chunks.push(joined);
+    }
+    return this.#chunks[0]!;
+  }
+
+  #answered(frame: Buffer): void {
+    const correlationId = decodeCorrelationId(frame);
+    const waiting = this.#waiting.get(correlationId);
+    if (waiting === undefined) return; // Its time was up.
+    this.#waiting.delete(correlationId);
+    waiting.timer.cancel();
+    try {
+      waiting.resolve(this.#decode(waiting, frame));
+    } catch (error) {
+      waiting.reject(new ConnectionError(`${this.address} sent a malformed answer to ${waiting.api.name}: ${(error as Error).message}`, { cause: error }));
+      this.#fail('sent a malformed answer');
+    }
+  }
+
+  #decode({ api, version }: Waiting, frame: Buffer): unknown {
+    // The answer to an ApiVersions of an unknown version has version 0, and its error comes first in the body: correlationId:4 errorCode:2.
+    const isFallback = api.key === ApiVersions.key && frame.length >= 6 && frame.readInt16BE(4) === ErrorCode.UNSUPPORTED_VERSION;
+    return decodeResponseFrame(api, isFallback ? 0 : version, frame).body;
+  }
+
+  #fail(reason: string): void {
+    this.#socket.destroy();
+    this.#end(new ConnectionError(`${this.address} ${reason}`));
+  }
+
+  #end(error: Error): void {
+    if (this.#closed !== undefined) return;
+    this.#closed = error;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const one of waiting) {
+      one.timer.cancel();
+      one.reject(error);
+    }
+  }
+}
+
+export function addressText(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function connectReason(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'ECONNREFUSED':
+      return 'nothing listens there';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'there is no such host';
+    case 'ETIMEDOUT':
+      return 'it does not answer';
+    default:
+      return error.message;
+  }
+}
