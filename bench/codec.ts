@@ -12,7 +12,8 @@ import { pathToFileURL } from 'node:url';
 import { decode, encode } from '../protocol/compile.ts';
 import { FetchResponse, MetadataResponse, OffsetCommitRequest, ProduceRequest } from '../protocol/messages/index.ts';
 import type { AnyMessage, Input } from '../protocol/schema.ts';
-import { Reader, Writer } from '../protocol/wire.ts';
+import { Reader } from '../protocol/reader.ts';
+import { Writer } from '../protocol/writer.ts';
 
 const require = createRequire(import.meta.url);
 const Encoder = require('kafkajs/src/protocol/encoder');

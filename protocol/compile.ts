@@ -7,11 +7,11 @@
 import { decoderSource } from './decoder-source.ts';
 import { encoderSource } from './encoder-source.ts';
 import type { Int64Mode } from './layout.ts';
+import { Reader, readFloat64, readInt64, readInt64Exact, readUnsignedVarint, shortOf } from './reader.ts';
 import { inRange } from './schema.ts';
 import type { AnyMessage, Input, Value } from './schema.ts';
 import { readText, readUuid, writeUuid, ZERO_UUID } from './text.ts';
-import * as wire from './wire.ts';
-import { Reader, Writer } from './wire.ts';
+import { writeCompactString, writeInt64, writeInt64Exact, Writer, writeString, writeUnsignedVarint } from './writer.ts';
 
 /** Reads one message; the reader stands behind it afterwards. */
 export function decode<M extends AnyMessage>(message: M, version: number, reader: Reader): Value<M> {
@@ -58,16 +58,16 @@ function requireVersion(message: AnyMessage, version: number): void {
 
 /** What emitted source may call. */
 const environment = {
-  readInt64: wire.readInt64,
-  readInt64Exact: wire.readInt64Exact,
-  readFloat64: wire.readFloat64,
-  readUnsignedVarint: wire.readUnsignedVarint,
-  shortOf: wire.shortOf,
-  writeInt64: wire.writeInt64,
-  writeInt64Exact: wire.writeInt64Exact,
-  writeUnsignedVarint: wire.writeUnsignedVarint,
-  writeString: wire.writeString,
-  writeCompactString: wire.writeCompactString,
+  readInt64,
+  readInt64Exact,
+  readFloat64,
+  readUnsignedVarint,
+  shortOf,
+  writeInt64,
+  writeInt64Exact,
+  writeUnsignedVarint,
+  writeString,
+  writeCompactString,
   readText,
   readUuid,
   writeUuid,
@@ -97,7 +97,7 @@ function compile(source: string): any {
 
 /** The count of tagged fields that begins at `position`, within its limits. A tagged field takes two bytes at least. */
 function tagCount(reader: Reader, position: number, end: number, what: string): number {
-  const count = wire.readUnsignedVarint(reader, position, end);
+  const count = readUnsignedVarint(reader, position, end);
   if (count > (end - reader.position) / 2) throw environment.badCount(what, count, 2, end - reader.position);
   if (count > reader.tagsMax) throw new RangeError(`${what} are ${count}, more than ${reader.tagsMax}`);
   return count;
@@ -108,8 +108,8 @@ function skipTags(reader: Reader, position: number, end: number, what: string): 
   const count = tagCount(reader, position, end, what);
   let last = -1;
   for (let i = 0; i < count; i++) {
-    const tag = wire.readUnsignedVarint(reader, reader.position, end);
-    const size = wire.readUnsignedVarint(reader, reader.position, end);
+    const tag = readUnsignedVarint(reader, reader.position, end);
+    const size = readUnsignedVarint(reader, reader.position, end);
     const left = end - reader.position;
     if (tag <= last || size > left) throw badTag(what, tag, last, size, left);
     last = tag;

@@ -12,8 +12,9 @@ import { RequestHeader, ResponseHeader } from './headers.ts';
 import { apis } from './messages/index.ts';
 import { inRange } from './schema.ts';
 import type { AnyApi, Api, AnyMessage, Input, Value } from './schema.ts';
-import { Reader, Writer } from './wire.ts';
-import type { ReaderLimits } from './wire.ts';
+import { Reader } from './reader.ts';
+import { Writer } from './writer.ts';
+import type { ReaderLimits } from './reader.ts';
 
 const SIZE_BYTES = 4;
 const API_VERSIONS_KEY = 18;

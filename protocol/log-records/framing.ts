@@ -12,7 +12,8 @@
 import { decode, encode } from '../compile.ts';
 import { inRange } from '../schema.ts';
 import type { AnyMessage, Input, Value } from '../schema.ts';
-import { Reader, Writer } from '../wire.ts';
+import { Reader } from '../reader.ts';
+import { Writer } from '../writer.ts';
 
 /** A type of record of a coordinator's topic. */
 export interface CoordinatorRecordType<N extends string = string, K extends AnyMessage = AnyMessage, V extends AnyMessage = AnyMessage> {

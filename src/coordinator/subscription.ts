@@ -7,7 +7,7 @@
  */
 import { decode } from '../../protocol/compile.ts';
 import { ConsumerProtocolSubscription } from '../../protocol/log-records/consumer-protocol.ts';
-import { Reader } from '../../protocol/wire.ts';
+import { Reader } from '../../protocol/reader.ts';
 
 /** null when the metadata cannot be read: clients are free to put there what they like. */
 export function subscribedTopics(metadata: Buffer): readonly string[] | null {

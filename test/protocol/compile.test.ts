@@ -6,7 +6,8 @@ import { encodeResponseFrame } from '../../protocol/frame.ts';
 import { Fetch, FetchRequest, FetchResponse, HeartbeatRequest, MetadataRequest, OffsetCommitRequest, ProduceRequest } from '../../protocol/messages/index.ts';
 import { array, bool, bytes, float64, int16, int32, int64, int64Exact, int8, message, string, struct, uint16, uint32, uuid } from '../../protocol/schema.ts';
 import type { Input, PrimitiveKind } from '../../protocol/schema.ts';
-import { Reader, REFERENCE_BYTES_MIN, Writer } from '../../protocol/wire.ts';
+import { Reader } from '../../protocol/reader.ts';
+import { REFERENCE_BYTES_MIN, Writer } from '../../protocol/writer.ts';
 
 const builders = { int8, int16, int32, int64, int64Exact, uint16, uint32, float64, bool, string, bytes, uuid };
 

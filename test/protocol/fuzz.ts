@@ -9,7 +9,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { decode, encode } from '../../protocol/compile.ts';
 import { inRange, versionRange } from '../../protocol/schema.ts';
 import type { AnyField, AnyMessage, Fields } from '../../protocol/schema.ts';
-import { INT64_SATURATED, Reader, Writer } from '../../protocol/wire.ts';
+import { INT64_SATURATED, Reader } from '../../protocol/reader.ts';
+import { Writer } from '../../protocol/writer.ts';
 import { bytesFor, positionsOf } from './positions.ts';
 import type { Position } from './positions.ts';
 

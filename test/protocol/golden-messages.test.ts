@@ -19,7 +19,8 @@ import { remoteStorageRecords } from '../../protocol/log-records/remote-storage.
 import { shareRecords } from '../../protocol/log-records/share.ts';
 import { transactionRecords } from '../../protocol/log-records/transaction.ts';
 import type { AnyMessage } from '../../protocol/schema.ts';
-import { Reader, Writer } from '../../protocol/wire.ts';
+import { Reader } from '../../protocol/reader.ts';
+import { Writer } from '../../protocol/writer.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { describeGolden, flexibleText, goldenJson, goldenLines, inputOf, isBeyondNumbers, messages, valueOf, vectorLines, versionsText } from './golden.ts';
 import type { MessageLine } from './golden.ts';

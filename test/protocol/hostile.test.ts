@@ -5,7 +5,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileDecoder } from '../../protocol/compile.ts';
-import { Reader } from '../../protocol/wire.ts';
+import { Reader } from '../../protocol/reader.ts';
 import { messages, vectorLines } from './golden.ts';
 import type { MessageLine } from './golden.ts';
 import { bytesFor, positionsOf, replaced } from './positions.ts';

@@ -1,7 +1,8 @@
 /** Varints and uuids against Kafka's own. The other lines of the file belong to the modules that have those algorithms. */
 import { expect, test } from 'vitest';
 import { uuidHashCode } from '../../protocol/text.ts';
-import { Reader, Writer } from '../../protocol/wire.ts';
+import { Reader } from '../../protocol/reader.ts';
+import { Writer } from '../../protocol/writer.ts';
 import { describeGolden, goldenLines } from './golden.ts';
 
 const write: { readonly [algorithm: string]: (writer: Writer, value: any) => void } = {
