@@ -183,6 +183,10 @@ export class LogWriter {
     try {
       for (const segment of log.segments.from(log.recoveryPoint)) {
         if (segment.baseOffset >= target && segment.baseOffset > log.recoveryPoint) break;
+        if (segment.txnIndexUnsynced) {
+          await segment.syncTxnIndex();
+          log.namesChanged = true;
+        }
         if (!segment.dirty) continue;
         await this.syncSegment(segment);
         if (segment !== log.segments.active) await this.#syncIndexes(segment);

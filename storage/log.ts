@@ -297,8 +297,7 @@ export class Log implements LogEvents {
     const { producers } = this.#state;
     if (completed.aborted) {
       const { producerId, firstOffset, lastOffset } = completed;
-      this.#txnIndexOf(segment).append({ producerId, firstOffset, lastOffset, lastStableOffset: producers.stableOffsetAfter(completed) });
-      segment.indexesDirty = true;
+      segment.noteAborted(this.#txnIndexOf(segment), { producerId, firstOffset, lastOffset, lastStableOffset: producers.stableOffsetAfter(completed) });
     }
     producers.complete(completed);
   }

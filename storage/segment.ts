@@ -16,7 +16,7 @@ import { FileHandle, type OpenFiles } from './open-files.ts';
 import { DELETED_SUFFIX, LOG_SUFFIX, OFFSET_INDEX_SUFFIX, SEGMENT_SUFFIXES, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX, segmentFileName } from './segment-name.ts';
 import { HEADER_BYTES, storedBaseOffset, storedLastOffset, storedMaxTimestamp, storedSize } from './stored-batch.ts';
 import { TIME_INDEX_ENTRY_BYTES, TimeIndex } from './time-index.ts';
-import { TXN_INDEX_ENTRY_BYTES, TxnIndex } from './txn-index.ts';
+import { type AbortedTransaction, TXN_INDEX_ENTRY_BYTES, TxnIndex } from './txn-index.ts';
 
 /** Not asked yet. */
 const UNKNOWN = Number.NaN;
@@ -52,6 +52,11 @@ export class Segment {
   dirty = false;
   /** The indexes hold what their files do not. */
   indexesDirty = false;
+  /**
+   * The file of the transaction index is not known to be on the disk as it should be. The other indexes are checked against the batches when they are
+   * used; of this one nobody could tell that it lacks an entry, so it must be durable before the recovery point passes the marker.
+   */
+  txnIndexUnsynced = false;
   /** Taken off segmentMs. */
   readonly jitterMs: number;
   readonly handle: FileHandle;
@@ -289,6 +294,14 @@ export class Segment {
     this.#txnIndex = index;
     this.#txnPersisted = 0;
     this.indexesDirty = true;
+    this.txnIndexUnsynced = true;
+  }
+
+  /** A marker that will lie at the end of the file has ended a transaction: `index` is this segment's, to which the entry is added. */
+  noteAborted(index: TxnIndex, entry: AbortedTransaction): void {
+    index.append(entry);
+    this.indexesDirty = true;
+    this.txnIndexUnsynced = true;
   }
 
   /** The budget asks for the memory; a later use reads the files again. */
@@ -404,15 +417,37 @@ export class Segment {
     this.#offsetPersisted = this.#offsetIndex.entries;
     this.#writeIndex(TIME_INDEX_SUFFIX, this.#timePersisted * TIME_INDEX_ENTRY_BYTES, this.#timeIndex.bytesFrom(this.#timePersisted));
     this.#timePersisted = this.#timeIndex.entries;
-    if (this.#txnIndex !== undefined) {
-      if (this.#txnIndex.entries.length > 0) {
-        this.#writeIndex(TXN_INDEX_SUFFIX, this.#txnPersisted * TXN_INDEX_ENTRY_BYTES, this.#txnIndex.bytesFrom(this.#txnPersisted));
-      } else if (this.disk.status(this.path(TXN_INDEX_SUFFIX)) !== undefined) {
-        this.disk.unlink(this.path(TXN_INDEX_SUFFIX));
-      }
-      this.#txnPersisted = this.#txnIndex.entries.length;
-    }
+    if (this.#txnIndex !== undefined) this.#persistTxnIndex(this.#txnIndex);
     this.indexesDirty = false;
+  }
+
+  #persistTxnIndex(index: TxnIndex): void {
+    if (index.entries.length > 0) {
+      this.#writeIndex(TXN_INDEX_SUFFIX, this.#txnPersisted * TXN_INDEX_ENTRY_BYTES, index.bytesFrom(this.#txnPersisted));
+    } else if (this.disk.status(this.path(TXN_INDEX_SUFFIX)) !== undefined) {
+      this.disk.unlink(this.path(TXN_INDEX_SUFFIX));
+    }
+    this.#txnPersisted = index.entries.length;
+  }
+
+  /** Makes the entries of the transaction index durable, but for the name of its file. Rejects with a DiskError. */
+  async syncTxnIndex(): Promise<void> {
+    const index = this.#txnIndex;
+    this.txnIndexUnsynced = false;
+    if (index === undefined) return;
+    try {
+      this.#persistTxnIndex(index);
+      if (index.entries.length === 0) return;
+      const file = this.disk.open(this.path(TXN_INDEX_SUFFIX), 'update');
+      try {
+        await file.sync();
+      } finally {
+        file.close();
+      }
+    } catch (error) {
+      this.txnIndexUnsynced = true;
+      throw error;
+    }
   }
 
   /** A cache that cannot be written is still one. */
@@ -481,6 +516,7 @@ export class Segment {
     const txnIndex = this.txnIndex();
     if (txnIndex !== undefined) {
       txnIndex.truncateTo(offset);
+      this.txnIndexUnsynced = true;
       this.#txnPersisted = Math.min(this.#txnPersisted, txnIndex.entries.length);
     }
     this.sizeBytes = position;
