@@ -486,13 +486,20 @@ export class Log implements LogEvents {
     assert(next !== undefined);
     this.advanceLogStartOffset(next);
     const renamed: string[] = [];
-    for (const segment of expired) {
-      // Oldest first, each durable before the next, so that a crash leaves no hole.
-      if (renamed.length > 0) log.disk.syncDirectory(log.directory);
-      log.segments.remove(segment);
-      renamed.push(...log.snapshots.renameDeleted(segment.baseOffset), ...segment.renameDeleted());
+    try {
+      for (const segment of expired) {
+        // Oldest first, each durable before the next, so that a crash leaves no hole; and the first only when the names of all that follow are, so that
+        // it does not leave a log that ends where it had been flushed long since.
+        log.disk.syncDirectory(log.directory);
+        log.segments.remove(segment);
+        renamed.push(...log.snapshots.renameDeleted(segment.baseOffset), ...segment.renameDeleted());
+      }
+      // The checkpoint leaves out a log that starts with its first segment: what was deleted must not be the first one again.
+      log.disk.syncDirectory(log.directory);
+    } catch (error) {
+      if (error instanceof DiskError && !isPassing(error)) this.#writer.fail(error);
+      throw error;
     }
-    log.namesChanged = true;
     return renamed;
   }
 
