@@ -135,18 +135,8 @@ export class ClassicGroups {
       effect = this.#joinExistingMember(group, request, caller, answer);
     }
     if (!isNew || effect.records.length > 0) return effect;
-    return {
-      records: [emptyGroupRecord(group.id, group.stateSinceMs)],
-      response: null,
-      replay: false,
-      settled: (error) => {
-        // The group that everybody joined meanwhile never came to be.
-        if (error === null) return;
-        const code = coordinatorErrorOf(error);
-        if (group.state !== 'Dead') group.die(this.#clock.wallMs(), code);
-        if (!answer.given) answer.give(joinError('', code));
-      },
-    };
+    // If this does not get into the log, the group never was, and whoever has joined it meanwhile is told so (`GroupShard`).
+    return { records: [emptyGroupRecord(group.id, group.stateSinceMs)], response: null, replay: false, settled: (error) => this.#warnNotWritten(group, error) };
   }
 
   #accepts(group: ClassicGroup, memberId: string): boolean {
@@ -391,7 +381,7 @@ export class ClassicGroups {
   }
 
   #warnNotWritten(group: ClassicGroup, error: KafkaError | null): void {
-    if (error !== null) this.#logger.warn(`group ${quote(group.id)}: its empty generation ${group.generationId} could not be written: ${error.message}`);
+    if (error !== null) this.#logger.warn(`group ${quote(group.id)}: its record without members could not be written: ${error.message}`);
   }
 
   // ---- SyncGroup

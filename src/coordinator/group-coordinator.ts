@@ -142,8 +142,7 @@ export class GroupCoordinator {
     const refusal = this.#checkJoin(request);
     if (refusal !== ErrorCode.NONE) return Promise.resolve(joinError(request.memberId, refusal));
     const answer = new Answer<JoinAnswer>();
-    this.#submit(request.groupId, (machine) => machine.join(request, caller, answer), answer, (code) => joinError('', code));
-    return answer.promise;
+    return this.#submit(request.groupId, (machine) => machine.join(request, caller, answer), answer, (code) => joinError('', code));
   }
 
   #checkJoin(request: Value<typeof JoinGroupRequest>): ErrorCode {
@@ -158,16 +157,18 @@ export class GroupCoordinator {
     if (this.#isClosed) return Promise.resolve(syncError(ErrorCode.COORDINATOR_NOT_AVAILABLE));
     if (request.groupId === '') return Promise.resolve(syncError(ErrorCode.INVALID_GROUP_ID));
     const answer = new Answer<SyncAnswer>();
-    this.#submit(request.groupId, (machine) => machine.sync(request, answer), answer, syncError);
-    return answer.promise;
+    return this.#submit(request.groupId, (machine) => machine.sync(request, answer), answer, syncError);
   }
 
-  /** For operations that are answered when the group is ready, and not when their own records are written. */
-  #submit<T>(groupId: string, operation: Parameters<Shard<GroupRecord, GroupShard>['write']>[0], answer: Answer<T>, onError: (code: ErrorCode) => T): void {
-    this.#write(groupId, operation).catch((error: unknown) => {
+  /** For operations that are answered when the group is ready, and not when records are written. */
+  #submit<T>(groupId: string, operation: Parameters<Shard<GroupRecord, GroupShard>['submit']>[0], answer: Answer<T>, onError: (code: ErrorCode) => T): Promise<T> {
+    try {
+      this.#shardOf(this.partitionFor(groupId)).submit(operation);
+    } catch (error) {
       if (!(error instanceof KafkaError)) throw error;
-      if (!answer.given) answer.give(onError(coordinatorErrorOf(error)));
-    });
+      answer.give(onError(coordinatorErrorOf(error)));
+    }
+    return answer.promise;
   }
 
   async heartbeat(request: Value<typeof HeartbeatRequest>): Promise<Input<typeof HeartbeatResponse>> {

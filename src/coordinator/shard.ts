@@ -212,9 +212,9 @@ export class Shard<R, M extends StateMachine<R>> {
     });
   }
 
-  /** As `write` for what nobody waits for: timers. Does nothing when the shard does not serve. */
-  run(operation: (machine: M) => Outcome<R, unknown>): void {
-    if (this.#state !== 'active') return;
+  /** As `write` for operations that nobody waits for, or that answer in ways of their own: what becomes of their records they hear through `settled`. */
+  submit(operation: (machine: M) => Outcome<R, unknown>): void {
+    this.#requireActive();
     const outcome = operation(this.#machine);
     if (outcome.records.length === 0) {
       outcome.settled?.(null);
@@ -226,6 +226,11 @@ export class Shard<R, M extends StateMachine<R>> {
         if (error !== null && outcome.settled === undefined) this.#logger.warn(`${this.#name}: ${outcome.records.length} records could not be written: ${error.message}`);
       },
     });
+  }
+
+  /** `submit` for timers, which do nothing when the shard does not serve. */
+  run(operation: (machine: M) => Outcome<R, unknown>): void {
+    if (this.#state === 'active') this.submit(operation);
   }
 
   /** For reads of the committed state: throws KafkaError when the shard does not serve. */

@@ -149,6 +149,74 @@ test('a pending member holds up the joining until its session ends or it leaves'
   expect(await s.said()).toEqual(['B join UNKNOWN_MEMBER_ID', 'C join UNKNOWN_MEMBER_ID']);
 });
 
+test('whoever waited longer than its session has a new one when it is answered', async () => {
+  // For its part: B waits 30 s, is answered, and is never heard of again.
+  const s = await scene();
+  const [a, b] = ['A', 'B'].map((name) => s.client(name, { sessionTimeoutMs: name === 'A' ? 300_000 : 10_000, apiVersion: 3 }));
+  await s.stable(a!, b!);
+  void s.join(a!);
+  void s.join(b!);
+  await s.said();
+  void s.sync(b!);
+  expect(await s.saidWithin(30_000)).toEqual([]);
+  void s.sync(a!);
+  expect((await s.saidWithin(9999)).length).toBe(2);
+  void s.heartbeat(a!);
+  await s.saidWithin(1);
+  void s.heartbeat(a!);
+  expect(await s.said()).toEqual(['A heartbeat REBALANCE_IN_PROGRESS']);
+
+  // For its part, but told to join again: it holds up the others no longer than its session.
+  const t = await scene();
+  const [d, e, f] = ['D', 'E', 'F'].map((name) => t.client(name, { sessionTimeoutMs: name === 'E' ? 10_000 : 300_000, apiVersion: 3 }));
+  await t.stable(d!, e!);
+  void t.join(d!);
+  void t.join(e!);
+  await t.said();
+  void t.sync(e!);
+  await t.saidWithin(30_000);
+  void t.join(f!);
+  void t.join(d!);
+  expect(await t.saidWithin(9999)).toEqual(['E sync REBALANCE_IN_PROGRESS']);
+  expect((await t.saidWithin(1)).length).toBe(2);
+
+  // For its generation: it does not ask for its part, and its session ends before the time to do so does.
+  const u = await scene();
+  const [g, h, i] = ['G', 'H', 'I'].map((name) => u.client(name, { sessionTimeoutMs: name === 'H' ? 10_000 : 300_000, apiVersion: 3 }));
+  await u.stable(g!, h!, i!);
+  void u.join(g!);
+  void u.join(h!);
+  await u.saidWithin(30_000);
+  void u.join(i!);
+  expect((await u.said()).length).toBe(3);
+  void u.sync(i!);
+  expect(await u.saidWithin(9999)).toEqual([]);
+  expect(await u.saidWithin(1)).toEqual(['I sync REBALANCE_IN_PROGRESS']);
+});
+
+test('a session that ends while the others have joined completes their generation', async () => {
+  const s = await scene();
+  const [a, b] = ['A', 'B'].map((name) => s.client(name, { sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 60_000 }));
+  await s.stable(a!, b!);
+  const generation = a!.generation;
+  void s.join(a!);
+  expect(await s.saidWithin(9999)).toEqual([]);
+  expect(await s.saidWithin(1)).toEqual([`A joined ${generation + 1}, A leads: A`]);
+});
+
+test('when only static members are left and none has come, the generation waits for one of them', async () => {
+  const s = await scene();
+  const a = s.client('A', { instanceId: 'i1', sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 5000 });
+  const b = s.client('B', { sessionTimeoutMs: 6000, rebalanceTimeoutMs: 5000 });
+  await s.stable(a, b);
+  const generation = a.generation;
+  // B's session ends, A does not notice for a while.
+  expect(await s.saidWithin(6000 + 5000 + 4000)).toEqual([]);
+  expect(s.groups()).toBe('g:PreparingRebalance');
+  void s.join(a);
+  expect(await s.said()).toEqual([`A joined ${generation + 1}, A leads: A`]);
+});
+
 test('a member of before version 4 joins at once, and counts as gone after five minutes of waiting', async () => {
   const s = await scene();
   const [a, b] = ['A', 'B'].map((name) => s.client(name, { apiVersion: 3, rebalanceTimeoutMs: 600_000, sessionTimeoutMs: 1_000_000 }));
