@@ -1,0 +1,85 @@
+/** The world of the quorum's tests: a clock that moves only when told, seeded randomness, and a quorum of one over any disk. */
+import type { Logger } from '../../../src/runtime/logger.ts';
+import type { Runtime } from '../../../src/runtime/runtime.ts';
+import { Settings, type SettingInput } from '../../../src/settings.ts';
+import { formatDirectory } from '../../../src/quorum/bootstrap.ts';
+import type { Registration } from '../../../src/quorum/brokers.ts';
+import { SUPPORTED_FEATURES } from '../../../src/quorum/features.ts';
+import type { NewTopic } from '../../../src/quorum/topic-creation.ts';
+import { openQuorum, type Quorum } from '../../../src/quorum/quorum.ts';
+import type { Disk } from '../../../storage/disk.ts';
+import { loadMetaProperties } from '../../../storage/meta-properties.ts';
+import { MemoryDisk } from '../../../storage/memory-disk.ts';
+import { seededRandom } from '../coordinator/world.ts';
+
+export const CLUSTER_ID = 'mf1aHZOZRh-ZUFscZonG_A';
+export const DIRECTORY = '/data';
+export const METADATA = `${DIRECTORY}/__cluster_metadata-0`;
+const NODE_ID = 1;
+
+export class QuorumWorld {
+  readonly disk: Disk;
+  readonly runtime: Runtime;
+  readonly settings: Settings;
+  readonly lines: string[] = [];
+  failure: unknown;
+  nowMs = 1_700_000_000_000;
+
+  constructor(options: { disk?: Disk; settings?: Readonly<Record<string, SettingInput>>; seed?: number } = {}) {
+    this.disk = options.disk ?? new MemoryDisk();
+    const clock = { monotonicMs: () => this.nowMs, wallMs: () => this.nowMs };
+    const timers = { after: () => ({ cancel() {} }), soon: (run: () => void) => void setImmediate(run) };
+    this.runtime = { clock, timers, random: seededRandom(options.seed ?? 1), disk: this.disk, network: undefined as never };
+    this.settings = Settings.from({ production: true, values: { 'node.id': NODE_ID, ...options.settings } });
+  }
+
+  get logger(): Logger {
+    const note = (line: string): void => void this.lines.push(line);
+    return { info: note, warn: note, error: note };
+  }
+
+  /** The id in meta.properties; formats the directory first when there is none. */
+  directoryId(): string {
+    const loaded = loadMetaProperties(this.disk, DIRECTORY);
+    if (loaded.status === 'ok') return loaded.value.directoryId!;
+    const directoryId = this.runtime.random.uuid();
+    formatDirectory({ disk: this.disk, directory: DIRECTORY, clusterId: CLUSTER_ID, nodeId: NODE_ID, directoryId, nowMs: this.nowMs });
+    return directoryId;
+  }
+
+  async open(): Promise<Quorum> {
+    return openQuorum({
+      runtime: this.runtime, directory: DIRECTORY, settings: this.settings, nodeId: NODE_ID, clusterId: CLUSTER_ID, directoryId: this.directoryId(),
+      logger: this.logger, onFailure: (error) => (this.failure = error),
+    });
+  }
+
+  registration(changes: Partial<Registration> = {}): Registration {
+    return {
+      brokerId: NODE_ID,
+      clusterId: CLUSTER_ID,
+      incarnationId: this.runtime.random.uuid(),
+      listeners: [{ name: 'PLAINTEXT', host: 'localhost', port: 9092, securityProtocol: 0 }],
+      features: SUPPORTED_FEATURES.map(({ name, min, max }) => ({ name, minSupportedVersion: min, maxSupportedVersion: max })),
+      rack: null,
+      isMigratingZkBroker: false,
+      logDirs: [this.directoryId()],
+      previousBrokerEpoch: -1,
+      ...changes,
+    };
+  }
+
+  /** A quorum with its one broker in service. */
+  async start(changes: Partial<Registration> = {}): Promise<{ quorum: Quorum; epoch: number }> {
+    const quorum = await this.open();
+    return { quorum, epoch: await quorum.controller.joinCluster(this.registration(changes)) };
+  }
+}
+
+export function newTopic(name: string, changes: Partial<NewTopic> = {}): NewTopic {
+  return { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [], ...changes };
+}
+
+export function topicNames(quorum: Quorum): string[] {
+  return [...quorum.image().topics.keys()].sort();
+}
