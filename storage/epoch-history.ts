@@ -144,6 +144,19 @@ export class EpochHistory {
     this.#version++;
   }
 
+  /**
+   * Batches before the first entry were found in the log, with these epochs: the file was cut for a log start that was not written down before the power
+   * went. Entries that do not come before the first one are not believed.
+   */
+  prepend(entries: readonly EpochEntry[]): void {
+    const first = this.#entries[0];
+    const before = entries.filter((entry) => first === undefined || (entry.epoch <= first.epoch && entry.startOffset < first.startOffset));
+    if (before.length === 0) return;
+    const goesOn = before.at(-1)!.epoch === first?.epoch;
+    this.#entries = [...before, ...this.#entries.slice(goesOn ? 1 : 0)];
+    this.#version++;
+  }
+
   clear(): void {
     if (this.#entries.length === 0) return;
     this.#entries = [];

@@ -13,7 +13,7 @@ import { storedBaseOffset, storedHasProducerId, storedLastOffset, storedLeaderEp
 import { isControl } from '../protocol/record/batch.ts';
 import { BatchScan } from './batch-scan.ts';
 import type { Disk } from './disk.ts';
-import { EpochHistory } from './epoch-history.ts';
+import { type EpochEntry, EpochHistory } from './epoch-history.ts';
 import { isCompacted, type LogConfig } from './log-config.ts';
 import { ProducerSnapshots } from './producer-snapshots.ts';
 import { ProducerState } from './producer-state.ts';
@@ -170,6 +170,7 @@ class Loading {
     const logStartOffset = Math.max(checkpointed, this.#segments.first.baseOffset);
     if (!cleanShutdown) this.#report.lostFlushed = logEndOffset < recoveryPoint;
     if (this.#epochsLost) this.#epochsFromBatches(logStartOffset);
+    else this.#completeEpochs(logStartOffset);
     this.#epochs.truncateFromEnd(logEndOffset);
     this.#epochs.truncateFromStart(logStartOffset);
     this.#snapshots.removeBeyond(logEndOffset);
@@ -275,6 +276,24 @@ class Loading {
     this.#snapshots.removeAll();
     this.#epochs.clear();
     this.#producers.reset(this.#options.logStartOffset);
+  }
+
+  /** The epochs in the file may begin behind the log start: it was cut for one that is no longer known. */
+  #completeEpochs(logStartOffset: number): void {
+    const first = this.#epochs.earliest;
+    if (first === undefined || first.startOffset <= logStartOffset) return;
+    const entries: EpochEntry[] = [];
+    for (const segment of this.#segments.from(logStartOffset)) {
+      const scan = new BatchScan(segment.file(), segment.positionToSeek(logStartOffset), segment.writtenBytes);
+      while (scan.next()) {
+        const baseOffset = storedBaseOffset(scan.buffer, scan.at);
+        const epoch = storedLeaderEpoch(scan.buffer, scan.at);
+        // Formats that older brokers wrote have no epochs: there is nothing to be found.
+        if (baseOffset >= first.startOffset || epoch < 0) return this.#epochs.prepend(entries);
+        if (scan.lastOffset >= logStartOffset && epoch > (entries.at(-1)?.epoch ?? -1)) entries.push({ epoch, startOffset: Math.max(baseOffset, logStartOffset) });
+      }
+    }
+    this.#epochs.prepend(entries);
   }
 
   #epochsFromBatches(logStartOffset: number): void {

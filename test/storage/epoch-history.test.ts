@@ -74,6 +74,19 @@ test.each([
   expect(shown(epochs)).toBe(expected);
 });
 
+test('epochs found before the first one', () => {
+  const epochs = history([2, 5], [4, 10]);
+  epochs.prepend([]);
+  epochs.prepend([{ epoch: 2, startOffset: 5 }, { epoch: 3, startOffset: 1 }]);
+  expect(shown(epochs)).toBe('2@5 4@10');
+  epochs.prepend([{ epoch: 0, startOffset: 0 }, { epoch: 2, startOffset: 3 }]);
+  expect(shown(epochs)).toBe('0@0 2@3 4@10');
+  const empty = history();
+  empty.prepend([{ epoch: 1, startOffset: 7 }]);
+  expect(shown(empty)).toBe('1@7');
+  expect(empty.isDirty).toBe(true);
+});
+
 test('the file follows when it is told to', async () => {
   const disk = new MemoryDisk();
   disk.makeDirectory('t-0');
