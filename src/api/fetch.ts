@@ -93,7 +93,8 @@ function toResponse(answers: readonly ReadAnswer[], sessionId: number, { apiVers
       last = { topic: asked.topic ?? '', topicId: asked.topicId, partitions: [] };
       responses.push(last);
     }
-    if (answer.currentLeader !== null) leaders.add(answer.currentLeader.leaderId);
+    const currentLeader = apiVersion >= LEADER_HINTS_SINCE ? answer.currentLeader : null;
+    if (currentLeader !== null) leaders.add(currentLeader.leaderId);
     last.partitions.push({
       partitionIndex: asked.partition,
       errorCode: answer.errorCode,
@@ -104,9 +105,9 @@ function toResponse(answers: readonly ReadAnswer[], sessionId: number, { apiVers
       preferredReadReplica: -1,
       records: answer.records,
       ...(answer.divergingEpoch !== null && { divergingEpoch: answer.divergingEpoch }),
-      ...(answer.currentLeader !== null && { currentLeader: answer.currentLeader }),
+      ...(currentLeader !== null && { currentLeader }),
     });
   }
-  const nodeEndpoints = apiVersion >= LEADER_HINTS_SINCE && leaders.size > 0 ? node.endpointsOf(leaders, connection) : [];
+  const nodeEndpoints = node.endpointsOf(leaders, connection);
   return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, sessionId, responses, nodeEndpoints };
 }

@@ -31,6 +31,7 @@ const EARLIEST_PENDING_UPLOAD = -6;
 /** The first version of the request that knows each special timestamp. */
 const sinceVersion = new Map([[MAX_TIMESTAMP, 7], [EARLIEST_LOCAL, 8], [LATEST_TIERED, 9], [EARLIEST_PENDING_UPLOAD, 11]]);
 
+const LEADER_EPOCHS_SINCE = 4; // KIP-320
 const READ_COMMITTED = 1;
 const CONSUMER = -1;
 
@@ -75,7 +76,7 @@ async function look(topic: string, asked: Request['topics'][number]['partitions'
   if (refusal !== ErrorCode.NONE) return refused(partitionIndex, refusal);
   if (partition.log.failed) return refused(partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR);
   const found = await locate(partition, timestamp, visibleEnd(partition, request));
-  return { partitionIndex, errorCode: ErrorCode.NONE, ...found };
+  return { partitionIndex, errorCode: ErrorCode.NONE, timestamp: found.timestamp, offset: found.offset, ...(apiVersion >= LEADER_EPOCHS_SINCE && { leaderEpoch: found.leaderEpoch }) };
 }
 
 /** Where the asker's view of the log ends. */
@@ -124,5 +125,5 @@ function epochAt({ log }: Partition, offset: number): number {
 }
 
 function refused(partitionIndex: number, errorCode: ErrorCode): PartitionResponse {
-  return { partitionIndex, errorCode, timestamp: -1, offset: -1, leaderEpoch: -1 };
+  return { partitionIndex, errorCode, timestamp: -1, offset: -1 };
 }

@@ -85,7 +85,8 @@ function append(
   if (typeof partition === 'number') return refused(index, partition);
   if (isInternalTopic(partition.topic) && clientId !== ADMIN_CLIENT_ID) return refused(index, ErrorCode.INVALID_TOPIC_EXCEPTION);
   if (!partition.isLeader) {
-    return { ...refused(index, ErrorCode.NOT_LEADER_OR_FOLLOWER), currentLeader: { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch } };
+    const refusal = refused(index, ErrorCode.NOT_LEADER_OR_FOLLOWER);
+    return apiVersion < LEADER_HINTS_SINCE ? refusal : { ...refusal, currentLeader: { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch } };
   }
   if (request.acks === ALL && !partition.hasEnoughReplicas) return refused(index, ErrorCode.NOT_ENOUGH_REPLICAS);
   const appended = appendProduced(partition, records, apiVersion, nowMs);
