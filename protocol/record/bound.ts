@@ -25,7 +25,7 @@ export const DECOMPRESSION_LIMITS: DecompressionLimits = { outputBytesMax: 200 *
  * Most frames of zstd, or members of gzip, in one payload. Clients write one; each costs a call of 5 to 15 us however small it is, so that a
  * megabyte of empty ones would hold up the event loop for more than a second.
  */
-export const FRAMES_MAX = 1024;
+export const FRAMES_MAX = 256;
 
 /**
  * 'limit': the output would be longer than it may be. 'malformed': the bytes are not what the codec writes. 'checksum': they decode to the end,

@@ -37,13 +37,14 @@ function faultOf(run: () => unknown): DecompressionFault | 'none' {
   }
 }
 
-/** Runs it and gives the growth of the process in bytes and the time it took. */
+/** Runs it and gives the growth of the process in bytes and the processor time that it took, which another test beside it does not lengthen. */
 function cost(run: () => void): { bytes: number; ms: number } {
   const before = process.memoryUsage();
-  const start = performance.now();
+  const start = process.cpuUsage();
   run();
+  const { user, system } = process.cpuUsage(start);
   const after = process.memoryUsage();
-  return { bytes: after.external + after.heapUsed - before.external - before.heapUsed, ms: performance.now() - start };
+  return { bytes: after.external + after.heapUsed - before.external - before.heapUsed, ms: (user + system) / 1000 };
 }
 
 describe.each(CODECS.map((codec) => [compressionNames[codec]!, codec] as const))('%s', (_name, codec) => {
@@ -56,8 +57,8 @@ describe.each(CODECS.map((codec) => [compressionNames[codec]!, codec] as const))
 
   test('the output may be as long as the limit and not one byte longer', () => {
     const compressed = compress(codec, text(2_000_000));
-    expect(decompress(codec, compressed, { outputBytesMax: 2_000_000, ratioMax: 1000 }).length).toBe(2_000_000);
-    expect(faultOf(() => decompress(codec, compressed, { outputBytesMax: 1_999_999, ratioMax: 1000 }))).toBe('limit');
+    expect(decompress(codec, compressed, { outputBytesMax: 2_000_000, ratioMax: 1e6 }).length).toBe(2_000_000);
+    expect(faultOf(() => decompress(codec, compressed, { outputBytesMax: 1_999_999, ratioMax: 1e6 }))).toBe('limit');
   });
 
   test('the ratio counts beyond the first megabyte', () => {
@@ -139,10 +140,10 @@ describe('bombs', () => {
 
   const cases: readonly (readonly [string, number, Buffer])[] = [
     ['gzip of 200 MB of zeros', GZIP, gzipSync(Buffer.alloc(200_000_000))],
-    ['gzip members of 600 kB each', GZIP, Buffer.concat(Array.from({ length: 500 }, () => gzipSync(Buffer.alloc(600_000))))],
+    ['gzip members of 600 kB each', GZIP, Buffer.concat(Array.from({ length: 200 }, () => gzipSync(Buffer.alloc(600_000))))],
     ['zstd of 200 MB of zeros', ZSTD, zstdCompressSync(Buffer.alloc(200_000_000))],
     ['zstd of 100,000 run length blocks', ZSTD, rleBlocks(100_000)],
-    ['zstd frames of 128 KiB each', ZSTD, Buffer.concat(Array.from({ length: 1000 }, () => rleBlocks(1)))],
+    ['zstd frames of 128 KiB each', ZSTD, Buffer.concat(Array.from({ length: 200 }, () => rleBlocks(1)))],
     ['LZ4 of 100 blocks of 4 MiB', LZ4, lz4Blocks(100)],
     ['Snappy chunks of 512 KiB each', SNAPPY, xerial(...Array.from({ length: 500 }, () => snappyZeros))],
     ['raw Snappy of 2 MiB', SNAPPY, compressSnappyBlock(Buffer.alloc(2 * 1024 * 1024))],
