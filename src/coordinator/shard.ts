@@ -8,9 +8,9 @@
  * Does not: know what the records mean (the machine does), who leads the partition (the replica room says so by handing over a `ShardLog`).
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
-import { baseOffset, isControl, isTransactional, magic, nextOffset, producerId, RECORD_BATCH_OVERHEAD, sizeInBytes } from '../../protocol/record/batch.ts';
+import { baseOffset, isControl, isTransactional, magic, nextOffset, producerId, RECORD_BATCH_OVERHEAD } from '../../protocol/record/batch.ts';
 import type { CompressionType } from '../../protocol/record/batch.ts';
-import { isIntact, MAGIC_MAX, recordsAt } from '../../protocol/record/batches.ts';
+import { CORRUPT, INCOMPLETE, isIntact, MAGIC_MAX, nextBatchBytes, recordsAt } from '../../protocol/record/batches.ts';
 import { buildBatch } from '../../protocol/record/build.ts';
 import { ControlRecordType } from '../../protocol/record/control.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -27,8 +27,8 @@ export interface ShardLog {
    */
   append(batch: Buffer): { readonly baseOffset: number; readonly committed: Promise<void> };
   /**
-   * Whole batches from the one that contains `from`, in order; null at the end of what the log held when this node became its leader. Waits until all of
-   * that is committed: what a new leader has and its predecessor did not commit is decided before a state is built on it.
+   * At least one whole batch from the one that contains `from` on, in order; the last may be cut short. null at the end of what the log held when this node
+   * became its leader. Waits until all of that is committed: what a new leader has and its predecessor did not commit is decided before a state is built on it.
    */
   read(from: number): Promise<Buffer | null>;
   readonly highWatermark: number;
@@ -164,14 +164,16 @@ export class Shard<R, M extends StateMachine<R>> {
         const buffer = await this.log.read(offset);
         if (incarnation !== this.#incarnation) return;
         if (buffer === null) break;
-        for (let at = 0; at < buffer.length; at += sizeInBytes(buffer, at)) {
-          if (!isIntact(buffer, at)) throw new RangeError(`the batch at offset ${baseOffset(buffer, at)} is corrupt`);
+        const before = offset;
+        for (let at = 0, bytes = 0; (bytes = nextBatchBytes(buffer, at, buffer.length)) !== INCOMPLETE; at += bytes) {
+          if (bytes === CORRUPT || !isIntact(buffer, at)) throw new RangeError('the next batch is corrupt');
           // Before magic 2 a batch carried the offset of its last record.
           const next = magic(buffer, at) < MAGIC_MAX ? baseOffset(buffer, at) + 1 : nextOffset(buffer, at);
           // A read starts at the batch that contains the offset, which may begin below it.
           if (next > offset) recordCount += this.#replayBatch(buffer, at, offset);
           offset = Math.max(offset, next);
         }
+        if (offset === before) throw new RangeError('no whole batch was read');
         this.#timeline.commit(offset);
       }
     } catch (error) {
