@@ -206,6 +206,8 @@ class Loading {
     const unflushed = this.#segments.from(recoveryPoint);
     const first = unflushed[0] as Segment;
     rebuildProducers(this.#producers, this.#snapshots, this.#segments, { ...this.#options, logStartOffset: Math.max(logStartOffset, this.#segments.first.baseOffset), endOffset: first.baseOffset });
+    // The file may be older than a truncation: where the batches are asked anyway, it has no say.
+    this.#epochs.truncateFromEnd(first.baseOffset);
     let end: number | undefined;
     for (const segment of unflushed) {
       // The name of a segment in between was lost with the crash, or this one was left over from before: what comes here does not follow.

@@ -147,13 +147,16 @@ test('faults: the call that is named fails, a short write leaves half', async ()
   expect(text(disk.live)).toEqual({ '/d/': '', '/d/x': 'abcd' });
 });
 
-test('notes tell what was known at a boundary', () => {
-  const disk = new CrashDisk({ from: base() });
-  disk.note(1);
-  disk.open('d/x', 'create').close();
-  disk.note(2);
-  expect(Array.from({ length: disk.boundaries + 1 }, (_, boundary) => disk.noteAt(boundary))).toEqual([undefined, 1, 1, 2]);
-  expect(disk.transcript()).toBe('0 note 1\n1 create d/x\n2 note 2');
+test('what was known at a boundary is what was observed before the next change', () => {
+  let known = 'nothing';
+  const disk = new CrashDisk({ from: base(), observe: () => known });
+  known = 'something';
+  const file = disk.open('d/x', 'create');
+  known = 'more';
+  file.syncSync();
+  known = 'all';
+  expect(Array.from({ length: disk.boundaries + 1 }, (_, boundary) => disk.observedAt(boundary))).toEqual(['something', 'more', 'all']);
+  expect(disk.transcript()).toBe('0 create d/x\n1 sync d/x');
 });
 
 describe('a file is replaced whole', () => {

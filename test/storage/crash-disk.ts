@@ -2,8 +2,8 @@
  * A disk that remembers what of it would survive a power loss, and that fails where it is told to.
  *
  * It records every call that changes something. A crash is then not an event but a question asked afterwards: what may the disk hold if the world had
- * stopped after the first `boundary` of these calls? So one run of a flow shows all its crashes, and what the flow had been promised by then is
- * what it wrote down with `note`.
+ * stopped after the first `boundary` of these calls? So one run of a flow shows all its crashes. What the flow had been promised by then is what `observe`
+ * returned last before the next change.
  *
  * What may be lost is what POSIX does not promise and file systems really lose: contents not synced since (all, a suffix, any of several writes, a write torn
  * at a sector, the size kept and the bytes zero, a truncation), and names whose directory was not synced since (creations, renames, removals, one by one).
@@ -60,17 +60,12 @@ interface ContentChange extends Doubtful {
   readonly bytes: Buffer;
 }
 
-interface Note {
-  readonly kind: 'note';
-  readonly value: unknown;
-}
-
 /** A moment that changes nothing but durability. */
 interface Sync {
   readonly kind: 'sync';
 }
 
-type Entry = (NameChange | ContentChange | Note | Sync) & { readonly text: string };
+type Entry = (NameChange | ContentChange | Sync) & { readonly text: string };
 
 /** What becomes of what was not durable. */
 export type Outcome = 'nothing' | 'everything' | 'names without data' | 'sizes without data' | 'data without names' | 'torn' | { readonly seed: number };
@@ -83,30 +78,37 @@ export function showOutcome(outcome: Outcome): string {
 
 const ROOT: NodeId = 0;
 
-export interface CrashDiskOptions {
+export interface CrashDiskOptions<T> {
   /** What is on the disk, durably, when it starts; it is copied. */
   readonly from?: MemoryDisk;
   /** Asked before each call. */
   readonly fault?: (call: Call) => Fault | undefined;
   readonly nowMs?: () => number;
+  /** Asked before each change: whatever a test wants to know of that moment. */
+  readonly observe?: () => T;
 }
 
-export class CrashDisk implements Disk {
+export class CrashDisk<T = undefined> implements Disk {
   /** What the running process sees. */
   readonly live: MemoryDisk;
   readonly calls: Call[] = [];
   fault: ((call: Call) => Fault | undefined) | undefined;
+  readonly #observe: (() => T) | undefined;
   readonly #journal: Entry[] = [];
+  /** What was observed before each entry of the journal. */
+  readonly #observed: T[] = [];
   /** Names and contents that were durable at the start. */
   readonly #baseNames = new Map<NodeId, Map<string, NodeId>>();
   readonly #baseContents = new Map<NodeId, Buffer>();
   /** Names as the running process sees them. */
   readonly #names = new Map<NodeId, Map<string, NodeId>>();
+  readonly #locks: (() => void)[] = [];
   #nextId = ROOT + 1;
 
-  constructor(options: CrashDiskOptions = {}) {
+  constructor(options: CrashDiskOptions<T> = {}) {
     this.live = new MemoryDisk(options.nowMs === undefined ? {} : { nowMs: options.nowMs });
     this.fault = options.fault;
+    this.#observe = options.observe;
     this.#names.set(ROOT, new Map());
     this.#baseNames.set(ROOT, new Map());
     if (options.from !== undefined) this.#adopt(options.from, '', ROOT);
@@ -140,18 +142,9 @@ export class CrashDisk implements Disk {
     return this.#journal.length;
   }
 
-  /** Writes down what the flow knows by now, for instance up to where it was told that all is flushed. */
-  note(value: unknown): void {
-    this.#journal.push({ kind: 'note', value, text: `note ${JSON.stringify(value)}` });
-  }
-
-  /** The newest note at that boundary. */
-  noteAt(boundary: number): unknown {
-    for (let index = boundary - 1; index >= 0; index--) {
-      const entry = this.#journal[index]!;
-      if (entry.kind === 'note') return entry.value;
-    }
-    return undefined;
+  /** What was observed when so many changes had been made, and no further one. */
+  observedAt(boundary: number): T {
+    return boundary < this.#journal.length ? this.#observed[boundary]! : this.#observe!();
   }
 
   /** All changes, for the message of a failure. */
@@ -357,7 +350,14 @@ export class CrashDisk implements Disk {
 
   /** Locks do not outlive the process; the file is not part of any image. */
   lock(path: string): () => void {
-    return this.live.lock(path);
+    const release = this.live.lock(path);
+    this.#locks.push(release);
+    return release;
+  }
+
+  /** The process that uses the disk dies and gives its locks back; what it has started must have ended. */
+  kill(): void {
+    for (const release of this.#locks.splice(0)) release();
   }
 
   setModified(path: string, ms: number): void {
@@ -379,11 +379,16 @@ export class CrashDisk implements Disk {
   }
 
   #change(text: string, id: NodeId, from: NameChange['from'], to: NameChange['to']): void {
-    this.#journal.push({ kind: 'name', id, from, to, durableAt: Infinity, inDoubt: false, text });
+    this.#record({ kind: 'name', id, from, to, durableAt: Infinity, inDoubt: false, text });
   }
 
   #content(text: string, kind: 'write' | 'truncate', id: NodeId, position: number, bytes: Buffer): void {
-    this.#journal.push({ kind, id, position, bytes: Buffer.from(bytes), durableAt: Infinity, inDoubt: false, text });
+    this.#record({ kind, id, position, bytes: Buffer.from(bytes), durableAt: Infinity, inDoubt: false, text });
+  }
+
+  #record(entry: Entry): void {
+    this.#journal.push(entry);
+    if (this.#observe !== undefined) this.#observed.push(this.#observe());
   }
 
   #settle(text: string, entries: Doubtful[], fault: Fault | undefined): void {
@@ -393,7 +398,7 @@ export class CrashDisk implements Disk {
       if (fault === undefined) entry.durableAt = durableAt;
       else entry.inDoubt = true;
     }
-    this.#journal.push({ kind: 'sync', text: fault === undefined ? text : `${text} fails with ${fault.code}` });
+    this.#record({ kind: 'sync', text: fault === undefined ? text : `${text} fails with ${fault.code}` });
   }
 
   #remove(path: string, operation: string): void {
