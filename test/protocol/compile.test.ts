@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { decode, decodeBuffer, encode, encodeBuffer } from '../../protocol/compile.ts';
 import { encodeResponseFrame } from '../../protocol/frame.ts';
 import { Fetch, FetchRequest, FetchResponse, HeartbeatRequest, MetadataRequest, OffsetCommitRequest, ProduceRequest } from '../../protocol/messages/index.ts';
-import { array, bool, bytes, float64, int16, int32, int64, int64Exact, int8, message, string, struct, uint16, uint32, uuid } from '../../protocol/schema.ts';
+import { array, bool, bytes, float64, int16, int32, int64, int64Exact, int8, message, records, string, struct, uint16, uint32, uuid } from '../../protocol/schema.ts';
 import type { Input, PrimitiveKind } from '../../protocol/schema.ts';
 import { Reader } from '../../protocol/reader.ts';
 import { REFERENCE_BYTES_MIN, Writer } from '../../protocol/writer.ts';
@@ -156,6 +156,23 @@ test.each([
   const frame = Buffer.from(hex.replaceAll(' ', ''), 'hex');
   expect(() => decodeBuffer(tagged, 0, frame)).toThrow(RangeError);
   expect(() => decodeBuffer(tagged, 0, frame)).toThrow(error);
+});
+
+test('tagged fields: the same rules where none is known', () => {
+  const heartbeat = encodeBuffer(HeartbeatRequest, 4, { groupId: 'g', generationId: 1, memberId: 'm' });
+  const withTags = (hex: string) => Buffer.concat([heartbeat.subarray(0, -1), Buffer.from(hex, 'hex')]);
+  expect(decodeBuffer(HeartbeatRequest, 4, withTags('0203000402abcd')).memberId).toBe('m');
+  for (const hex of ['0203000300', '0204000300', '010302ab', '02030002']) expect(() => decodeBuffer(HeartbeatRequest, 4, withTags(hex)), hex).toThrow(RangeError);
+});
+
+test('tagged fields: large bytes are copied behind their length', () => {
+  const of = message({ name: 'Large', versions: '0', flexible: '0+', fields: { data: bytes().default(Buffer.alloc(0)).tagged(0, '0+'), after: records().nullable().tagged(1, '0+') } });
+  const data = Buffer.alloc(3 * REFERENCE_BYTES_MIN, 5);
+  const writer = new Writer();
+  encode(of, 0, { data, after: [data, data] }, writer);
+  const frame = Buffer.concat(writer.finish());
+  expect(frame.subarray(0, 6).toString('hex')).toBe('02' + '00' + '8218' + '8118');
+  expect(decodeBuffer(of, 0, frame)).toEqual({ data, after: Buffer.concat([data, data]) });
 });
 
 test('tagged fields: at most so many of a struct', () => {

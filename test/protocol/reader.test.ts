@@ -45,6 +45,7 @@ test('int64 saturates at 2^53', () => {
   expect(read(2n ** 53n - 1n)).toBe(2 ** 53 - 1);
   expect(read(2n ** 53n)).toBe(2 ** 53);
   expect(read(2n ** 53n + 1n)).toBe(2 ** 53);
+  expect(read(2n ** 53n + 4n)).toBe(2 ** 53);
   expect(read(2n ** 63n - 1n)).toBe(2 ** 53);
   expect(read(-(2n ** 53n))).toBe(-(2 ** 53));
   expect(read(-(2n ** 53n) - 1n)).toBe(-(2 ** 53));
@@ -61,7 +62,10 @@ test.each([
 });
 
 test.each(['', '80', '8080808080', '808080808001', 'ffffffffff00'])('no varint: %s', (hex) => {
-  expect(() => new Reader(Buffer.from(hex, 'hex')).unsignedVarint()).toThrow(RangeError);
+  const bytes = Buffer.from(hex, 'hex');
+  expect(() => new Reader(bytes).unsignedVarint()).toThrow(RangeError);
+  // Nor may its end be found behind the reader's.
+  expect(() => new Reader(Buffer.concat([bytes, Buffer.from([1])]), 0, bytes.length).unsignedVarint()).toThrow(RangeError);
 });
 
 test.each(['', '8080', '80808080808080808080', '8080808080808080808001'])('no varlong: %s', (hex) => {
