@@ -10,7 +10,7 @@ import { CLEAN_SHUTDOWN, loadCleanShutdown, removeCleanShutdown, writeCleanShutd
 import { LOG_START_CHECKPOINT, OffsetCheckpoint, RECOVERY_POINT_CHECKPOINT, REPLICATION_CHECKPOINT } from './checkpoint.ts';
 import { parseDirectoryName, partitionName, stateDirectoryName } from './directory-name.ts';
 import { type Disk, DiskError } from './disk.ts';
-import { joinPath } from './files.ts';
+import { joinPath, parentOf } from './files.ts';
 import { IndexBudget, INDEX_BYTES_MAX_DEFAULT } from './index-budget.ts';
 import type { LogConfig } from './log-config.ts';
 import { Log, StorageError } from './log.ts';
@@ -90,7 +90,7 @@ export class LogDirectory {
 
   /** Throws a DiskError: EBUSY when a living process has it. */
   static open(options: LogDirectoryOptions): LogDirectory {
-    options.disk.makeDirectory(options.path);
+    makeDurably(options.disk, options.path);
     const unlock = options.disk.lock(joinPath(options.path, LOCK));
     try {
       return new LogDirectory(options, unlock);
@@ -332,6 +332,13 @@ export class LogDirectory {
     if (failure !== undefined) throw failure;
   }
 
+  /** Gives back the lock of a directory in which nothing was opened, and leaves everything in it as it was. */
+  release(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#unlock();
+  }
+
   #goOffline(error: StorageError): void {
     if (this.#offline !== undefined) return;
     this.#offline = error;
@@ -350,4 +357,12 @@ export class LogDirectory {
     this.#namesChanged = false;
     this.#disk.syncDirectory(this.path);
   }
+}
+
+/** Makes a directory with its parents; the names of those that were missing are durable afterwards. */
+function makeDurably(disk: Disk, path: string): void {
+  const missing: string[] = [];
+  for (let at = path; disk.status(at) === undefined && at !== parentOf(at); at = parentOf(at)) missing.push(at);
+  disk.makeDirectory(path);
+  for (const made of missing) disk.syncDirectory(parentOf(made));
 }
