@@ -2,7 +2,7 @@
  * A map from strings that is never changed in place: `change()` gives a builder that copies only the buckets it touches.
  *
  * Promises: a reader that holds a map sees it as it was for ever; one changed key costs the copy of one bucket and of the list of buckets, whatever the
- * size (0.6 us at 10,000 topics against 700 us for a copied Map). Does not keep insertion order: who needs an order sorts.
+ * size (16 us at 10,000 topics, where the copy of a Map takes 4 ms). Does not keep insertion order: who needs an order sorts.
  */
 
 const BUCKETS_MIN = 16;
