@@ -110,6 +110,11 @@ export class LogDirectory {
     this.#files = new OpenFiles(disk, { openFilesMax: options.openFilesMax ?? OPEN_FILES_MAX_DEFAULT });
     this.#indexes = new IndexBudget({ indexBytesMax: options.indexBytesMax ?? INDEX_BYTES_MAX_DEFAULT });
     this.#tail = options.tail ?? new TailBudget({ tailBytesMax: TAIL_BYTES_MAX_DEFAULT });
+    const found: FoundPartition[] = [];
+    for (const name of disk.list(path)) {
+      const parsed = parseDirectoryName(name);
+      if (parsed?.state === undefined && parsed !== undefined && parsed.topic !== METADATA_TOPIC) found.push({ topic: parsed.topic, partition: parsed.partition, name });
+    }
     const mark = loadCleanShutdown(disk, path);
     // A mark that says nothing sensible is one that nobody finished writing.
     this.cleanShutdown = mark.status === 'ok';
@@ -119,16 +124,13 @@ export class LogDirectory {
       const file = new OffsetCheckpoint(disk, path, name);
       const read = file.read();
       if (read.status === 'corrupt') problems.push(`${name}: ${read.reason}; ${without}`);
+      // Apache Kafka makes it empty when it makes the directory.
+      if (read.status === 'empty' && found.length > 0) problems.push(`${name}: empty; ${without}`);
       return [file, read.status === 'ok' ? read.value : new Map()];
     };
     [this.#recoveryPointFile, this.#recoveryPoints] = checkpoint(RECOVERY_POINT_CHECKPOINT, 'logs are recovered from their beginning');
     [this.#logStartFile, this.#logStarts] = checkpoint(LOG_START_CHECKPOINT, 'logs start at their first segment');
     [this.#highWatermarkFile, this.#highWatermarks] = checkpoint(REPLICATION_CHECKPOINT, 'high watermarks begin at the log start');
-    const found: FoundPartition[] = [];
-    for (const name of disk.list(path)) {
-      const parsed = parseDirectoryName(name);
-      if (parsed?.state === undefined && parsed !== undefined && parsed.topic !== METADATA_TOPIC) found.push({ topic: parsed.topic, partition: parsed.partition, name });
-    }
     this.found = found;
     this.problems = problems;
   }
