@@ -46,6 +46,10 @@ export class Answer<T> {
     this.promise = new Promise((resolve) => (this.#resolve = resolve));
   }
 
+  get given(): boolean {
+    return this.#given;
+  }
+
   give(response: T): void {
     assert(!this.#given, 'a request is answered once');
     this.#given = true;

@@ -9,6 +9,7 @@
  * Membership is soft state: a group's records are written when a generation has its assignment or nobody is left, not at every step in between, so these
  * records are not replayed by the shard that wrote them; `settled` undoes or completes what hangs on them.
  */
+import assert from 'node:assert';
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import type { Value } from '../../protocol/schema.ts';
 import type { HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest } from '../../protocol/messages/groups.ts';
@@ -121,22 +122,35 @@ export class ClassicGroups {
 
   // ---- JoinGroup
 
-  /** `isNew`: the group was made for this request, and has to be written if nothing else is. */
+  /** `isNew`: the group was made for this request, has to be written if nothing else is, and nobody is told of it before it is. */
   join(group: ClassicGroup, isNew: boolean, request: Join, caller: Caller, answer: Answer<JoinAnswer>): Effect {
-    let effect = NO_EFFECT;
+    if (!isNew) return this.#join(group, request, caller, answer);
+    const early = new Answer<JoinAnswer>();
+    const effect = this.#join(group, request, caller, early);
+    assert(effect.records.length === 0, 'the first generation of a group is not written at once');
+    return {
+      records: [emptyGroupRecord(group.id, group.stateSinceMs)],
+      response: null,
+      replay: false,
+      settled: (error) => {
+        const refusal = error !== null && early.given ? joinError('', coordinatorErrorOf(error)) : null;
+        // Whoever waits for a generation of a group that never was, this request too, is told by its end (`GroupShard`).
+        void early.promise.then((response) => answer.give(refusal ?? response));
+      },
+    };
+  }
+
+  #join(group: ClassicGroup, request: Join, caller: Caller, answer: Answer<JoinAnswer>): Effect {
     if (!this.#accepts(group, request.memberId)) {
       group.remove(request.memberId);
       answer.give(joinError('', ErrorCode.GROUP_MAX_SIZE_REACHED));
-    } else if (!group.supportsProtocols(request.protocolType, request.protocols)) {
-      answer.give(joinError(request.memberId, ErrorCode.INCONSISTENT_GROUP_PROTOCOL));
-    } else if (request.memberId === '') {
-      effect = this.#joinNewMember(group, request, caller, answer);
-    } else {
-      effect = this.#joinExistingMember(group, request, caller, answer);
+      return NO_EFFECT;
     }
-    if (!isNew || effect.records.length > 0) return effect;
-    // If this does not get into the log, the group never was, and whoever has joined it meanwhile is told so (`GroupShard`).
-    return { records: [emptyGroupRecord(group.id, group.stateSinceMs)], response: null, replay: false, settled: (error) => this.#warnNotWritten(group, error) };
+    if (!group.supportsProtocols(request.protocolType, request.protocols)) {
+      answer.give(joinError(request.memberId, ErrorCode.INCONSISTENT_GROUP_PROTOCOL));
+      return NO_EFFECT;
+    }
+    return request.memberId === '' ? this.#joinNewMember(group, request, caller, answer) : this.#joinExistingMember(group, request, caller, answer);
   }
 
   #accepts(group: ClassicGroup, memberId: string): boolean {
@@ -381,7 +395,7 @@ export class ClassicGroups {
   }
 
   #warnNotWritten(group: ClassicGroup, error: KafkaError | null): void {
-    if (error !== null) this.#logger.warn(`group ${quote(group.id)}: its record without members could not be written: ${error.message}`);
+    if (error !== null) this.#logger.warn(`group ${quote(group.id)}: its generation ${group.generationId} without members could not be written: ${error.message}`);
   }
 
   // ---- SyncGroup

@@ -111,6 +111,7 @@ test('who joins and never asks for its part is out after the rebalance timeout',
   const s = await scene();
   const [a, b] = ['A', 'B'].map((name) => s.client(name, { rebalanceTimeoutMs: 5000, sessionTimeoutMs: 30_000 }));
   void s.joinTwice(a!);
+  await s.said();
   void s.joinTwice(b!);
   await s.saidWithin(10);
   void s.sync(a!);
@@ -124,6 +125,7 @@ test('who joins and never asks for its part is out after the rebalance timeout',
   const t = await scene();
   const [d, e] = ['D', 'E'].map((name) => t.client(name, { rebalanceTimeoutMs: 5000, sessionTimeoutMs: 30_000 }));
   void t.joinTwice(d!);
+  await t.said();
   void t.joinTwice(e!);
   await t.saidWithin(10);
   void t.sync(e!);
@@ -490,6 +492,23 @@ test('a group that could not be written is gone, and so is everybody who joined 
   s.log.holds = false;
   expect(s.groups()).toBe('');
   expect(await s.saidWithin(400_000)).toEqual([]);
+});
+
+test('nobody is told of a group before it is written', async () => {
+  const s = await scene();
+  const [a, b] = ['A', 'B'].map((name) => s.client(name));
+  s.log.holds = true;
+  void s.join(a!);
+  expect(await s.said()).toEqual([]);
+  s.log.commit();
+  expect(await s.said()).toEqual(['A join MEMBER_ID_REQUIRED']);
+  expect(s.groups()).toBe('g:Empty');
+  b!.group = 'h';
+  void s.join(b!);
+  await s.said();
+  s.log.fail(ErrorCode.NOT_ENOUGH_REPLICAS);
+  expect(await s.said()).toEqual(['B join COORDINATOR_NOT_AVAILABLE']);
+  expect(s.groups()).toBe('g:Empty');
 });
 
 test('a static member whose return cannot be written has not returned', async () => {

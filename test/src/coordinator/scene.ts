@@ -211,7 +211,10 @@ export class Scene {
 
   /** A group of these clients with its assignment, and a transcript that is empty again. */
   async stable(...clients: Client[]): Promise<void> {
-    for (const client of clients) void (client.instanceId === null && client.apiVersion >= 4 ? this.joinTwice(client) : this.join(client));
+    for (const client of clients) {
+      void (client.instanceId === null && client.apiVersion >= 4 ? this.joinTwice(client) : this.join(client));
+      await this.world.settle();
+    }
     await this.world.pass(0);
     // Some may have come after the first generation began.
     for (let round = 0; round < 3 && new Set(clients.map(({ generation }) => generation)).size > 1; round++) {
