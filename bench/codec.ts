@@ -147,7 +147,10 @@ const fetchKafkajs: Kafkajs<Input<typeof FetchResponse>> = {
         highWatermark: partition.readInt64().toString(),
         lastStableOffset: partition.readInt64().toString(),
         logStartOffset: partition.readInt64().toString(),
-        abortedTransactions: partition.readArray((aborted: any) => ({ producerId: aborted.readInt64().toString(), firstOffset: aborted.readInt64().toString() })),
+        abortedTransactions: partition.readArray((aborted: any) => ({
+          producerId: aborted.readInt64().toString(),
+          firstOffset: aborted.readInt64().toString(),
+        })),
         preferredReadReplica: partition.readInt32(),
         records: partition.readBytes(),
       })),
@@ -177,7 +180,9 @@ const metadataKafkajs: Kafkajs<Input<typeof MetadataResponse>> = {
   encode: (input) =>
     new Encoder()
       .writeInt32(input.throttleTimeMs ?? 0)
-      .writeArray(input.brokers.map(({ nodeId, host, port, rack }) => new Encoder().writeInt32(nodeId).writeString(host).writeInt32(port).writeString(rack)))
+      .writeArray(
+        input.brokers.map(({ nodeId, host, port, rack }) => new Encoder().writeInt32(nodeId).writeString(host).writeInt32(port).writeString(rack)),
+      )
       .writeString(input.clusterId)
       .writeInt32(input.controllerId)
       .writeArray(
@@ -201,7 +206,12 @@ const metadataKafkajs: Kafkajs<Input<typeof MetadataResponse>> = {
       ),
   decode: (decoder) => ({
     throttleTimeMs: decoder.readInt32(),
-    brokers: decoder.readArray((broker: any) => ({ nodeId: broker.readInt32(), host: broker.readString(), port: broker.readInt32(), rack: broker.readString() })),
+    brokers: decoder.readArray((broker: any) => ({
+      nodeId: broker.readInt32(),
+      host: broker.readString(),
+      port: broker.readInt32(),
+      rack: broker.readString(),
+    })),
     clusterId: decoder.readString(),
     controllerId: decoder.readInt32(),
     topics: decoder.readArray((topic: any) => ({

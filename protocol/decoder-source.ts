@@ -165,7 +165,8 @@ class DecoderEmitter {
       this.lines.push(`case ${slot.tag}: {`, `const ${outer} = e; e = p + ${size};`);
       const value = this.#field(slot, at);
       this.#flush();
-      this.lines.push(`if (p !== e) throw badTagSize(${this.#what(at)}, ${size}, e - p);`, `e = ${outer};`, `${values.get(slot.name)} = ${value};`, 'break;', '}');
+      this.lines.push(`if (p !== e) throw badTagSize(${this.#what(at)}, ${size}, e - p);`);
+      this.lines.push(`e = ${outer};`, `${values.get(slot.name)} = ${value};`, 'break;', '}');
     }
     this.lines.push(`default: p += ${size};`, '}', '}', '}');
   }

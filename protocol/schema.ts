@@ -27,7 +27,20 @@ export function inRange(range: VersionRange, version: number): boolean {
   return version >= range.min && version <= range.max;
 }
 
-export type PrimitiveKind = 'int8' | 'int16' | 'int32' | 'int64' | 'int64Exact' | 'uint16' | 'uint32' | 'float64' | 'bool' | 'string' | 'bytes' | 'records' | 'uuid';
+export type PrimitiveKind =
+  | 'int8'
+  | 'int16'
+  | 'int32'
+  | 'int64'
+  | 'int64Exact'
+  | 'uint16'
+  | 'uint32'
+  | 'float64'
+  | 'bool'
+  | 'string'
+  | 'bytes'
+  | 'records'
+  | 'uuid';
 export type Kind = PrimitiveKind | 'array' | 'struct';
 
 /** What an int64 may have for a default: a number, or all 64 bits as a bigint (the ordinary mode saturates it). */

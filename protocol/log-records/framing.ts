@@ -25,7 +25,9 @@ export interface CoordinatorRecordType<N extends string = string, K extends AnyM
 export type CoordinatorRecordTypes = { readonly [name: string]: CoordinatorRecordType<string, any, any> };
 
 type Named<T> = {
-  readonly [N in keyof T & string]: T[N] extends { key: infer K extends AnyMessage; value: infer V extends AnyMessage } ? CoordinatorRecordType<N, K, V> : never;
+  readonly [N in keyof T & string]: T[N] extends { key: infer K extends AnyMessage; value: infer V extends AnyMessage }
+    ? CoordinatorRecordType<N, K, V>
+    : never;
 };
 
 /** Gives each type of record its name. */
@@ -69,7 +71,10 @@ export function decodeCoordinatorKey<T extends CoordinatorRecordTypes>(
 }
 
 /** A version that is unknown is a RangeError: Kafka's coordinators refuse to load it too. */
-export function decodeCoordinatorValue<V extends AnyMessage>(type: CoordinatorRecordType<string, any, V>, buffer: Buffer): { version: number; value: Value<V> } {
+export function decodeCoordinatorValue<V extends AnyMessage>(
+  type: CoordinatorRecordType<string, any, V>,
+  buffer: Buffer,
+): { version: number; value: Value<V> } {
   const reader = new Reader(buffer);
   const version = knownVersion(type.value, reader.int16());
   return { version, value: decode(type.value, version, reader) };

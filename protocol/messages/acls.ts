@@ -38,7 +38,13 @@ export const DescribeAclsResponse = message({
   },
 });
 
-export const DescribeAcls = api({ key: 29, name: 'DescribeAcls', request: DescribeAclsRequest, response: DescribeAclsResponse, listeners: ['broker', 'controller'] });
+export const DescribeAcls = api({
+  key: 29,
+  name: 'DescribeAcls',
+  request: DescribeAclsRequest,
+  response: DescribeAclsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const CreateAclsRequest = message({
   name: 'CreateAclsRequest',
@@ -70,7 +76,13 @@ export const CreateAclsResponse = message({
   },
 });
 
-export const CreateAcls = api({ key: 30, name: 'CreateAcls', request: CreateAclsRequest, response: CreateAclsResponse, listeners: ['broker', 'controller'] });
+export const CreateAcls = api({
+  key: 30,
+  name: 'CreateAcls',
+  request: CreateAclsRequest,
+  response: CreateAclsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const DeleteAclsRequest = message({
   name: 'DeleteAclsRequest',
@@ -113,4 +125,10 @@ export const DeleteAclsResponse = message({
   },
 });
 
-export const DeleteAcls = api({ key: 31, name: 'DeleteAcls', request: DeleteAclsRequest, response: DeleteAclsResponse, listeners: ['broker', 'controller'] });
+export const DeleteAcls = api({
+  key: 31,
+  name: 'DeleteAcls',
+  request: DeleteAclsRequest,
+  response: DeleteAclsResponse,
+  listeners: ['broker', 'controller'],
+});

@@ -38,7 +38,13 @@ export const ApiVersionsResponse = message({
   },
 });
 
-export const ApiVersions = api({ key: 18, name: 'ApiVersions', request: ApiVersionsRequest, response: ApiVersionsResponse, listeners: ['broker', 'controller'] });
+export const ApiVersions = api({
+  key: 18,
+  name: 'ApiVersions',
+  request: ApiVersionsRequest,
+  response: ApiVersionsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const UpdateFeaturesRequest = message({
   name: 'UpdateFeaturesRequest',
@@ -72,7 +78,13 @@ export const UpdateFeaturesResponse = message({
   },
 });
 
-export const UpdateFeatures = api({ key: 57, name: 'UpdateFeatures', request: UpdateFeaturesRequest, response: UpdateFeaturesResponse, listeners: ['broker', 'controller'] });
+export const UpdateFeatures = api({
+  key: 57,
+  name: 'UpdateFeatures',
+  request: UpdateFeaturesRequest,
+  response: UpdateFeaturesResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const BrokerRegistrationRequest = message({
   name: 'BrokerRegistrationRequest',
@@ -111,7 +123,13 @@ export const BrokerRegistrationResponse = message({
   },
 });
 
-export const BrokerRegistration = api({ key: 62, name: 'BrokerRegistration', request: BrokerRegistrationRequest, response: BrokerRegistrationResponse, listeners: ['controller'] });
+export const BrokerRegistration = api({
+  key: 62,
+  name: 'BrokerRegistration',
+  request: BrokerRegistrationRequest,
+  response: BrokerRegistrationResponse,
+  listeners: ['controller'],
+});
 
 export const BrokerHeartbeatRequest = message({
   name: 'BrokerHeartbeatRequest',
@@ -141,7 +159,13 @@ export const BrokerHeartbeatResponse = message({
   },
 });
 
-export const BrokerHeartbeat = api({ key: 63, name: 'BrokerHeartbeat', request: BrokerHeartbeatRequest, response: BrokerHeartbeatResponse, listeners: ['controller'] });
+export const BrokerHeartbeat = api({
+  key: 63,
+  name: 'BrokerHeartbeat',
+  request: BrokerHeartbeatRequest,
+  response: BrokerHeartbeatResponse,
+  listeners: ['controller'],
+});
 
 export const UnregisterBrokerRequest = message({
   name: 'UnregisterBrokerRequest',
@@ -163,7 +187,13 @@ export const UnregisterBrokerResponse = message({
   },
 });
 
-export const UnregisterBroker = api({ key: 64, name: 'UnregisterBroker', request: UnregisterBrokerRequest, response: UnregisterBrokerResponse, listeners: ['broker', 'controller'] });
+export const UnregisterBroker = api({
+  key: 64,
+  name: 'UnregisterBroker',
+  request: UnregisterBrokerRequest,
+  response: UnregisterBrokerResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const ControllerRegistrationRequest = message({
   name: 'ControllerRegistrationRequest',
@@ -198,7 +228,13 @@ export const ControllerRegistrationResponse = message({
   },
 });
 
-export const ControllerRegistration = api({ key: 70, name: 'ControllerRegistration', request: ControllerRegistrationRequest, response: ControllerRegistrationResponse, listeners: ['controller'] });
+export const ControllerRegistration = api({
+  key: 70,
+  name: 'ControllerRegistration',
+  request: ControllerRegistrationRequest,
+  response: ControllerRegistrationResponse,
+  listeners: ['controller'],
+});
 
 export const AlterPartitionRequest = message({
   name: 'AlterPartitionRequest',
@@ -246,7 +282,13 @@ export const AlterPartitionResponse = message({
   },
 });
 
-export const AlterPartition = api({ key: 56, name: 'AlterPartition', request: AlterPartitionRequest, response: AlterPartitionResponse, listeners: ['controller'] });
+export const AlterPartition = api({
+  key: 56,
+  name: 'AlterPartition',
+  request: AlterPartitionRequest,
+  response: AlterPartitionResponse,
+  listeners: ['controller'],
+});
 
 export const AllocateProducerIdsRequest = message({
   name: 'AllocateProducerIdsRequest',
@@ -270,7 +312,13 @@ export const AllocateProducerIdsResponse = message({
   },
 });
 
-export const AllocateProducerIds = api({ key: 67, name: 'AllocateProducerIds', request: AllocateProducerIdsRequest, response: AllocateProducerIdsResponse, listeners: ['controller'] });
+export const AllocateProducerIds = api({
+  key: 67,
+  name: 'AllocateProducerIds',
+  request: AllocateProducerIdsRequest,
+  response: AllocateProducerIdsResponse,
+  listeners: ['controller'],
+});
 
 export const AssignReplicasToDirsRequest = message({
   name: 'AssignReplicasToDirsRequest',
@@ -311,7 +359,13 @@ export const AssignReplicasToDirsResponse = message({
   },
 });
 
-export const AssignReplicasToDirs = api({ key: 73, name: 'AssignReplicasToDirs', request: AssignReplicasToDirsRequest, response: AssignReplicasToDirsResponse, listeners: ['controller'] });
+export const AssignReplicasToDirs = api({
+  key: 73,
+  name: 'AssignReplicasToDirs',
+  request: AssignReplicasToDirsRequest,
+  response: AssignReplicasToDirsResponse,
+  listeners: ['controller'],
+});
 
 export const EnvelopeRequest = message({
   name: 'EnvelopeRequest',

@@ -45,7 +45,13 @@ export const DescribeConfigsResponse = message({
   },
 });
 
-export const DescribeConfigs = api({ key: 32, name: 'DescribeConfigs', request: DescribeConfigsRequest, response: DescribeConfigsResponse, listeners: ['broker', 'controller'] });
+export const DescribeConfigs = api({
+  key: 32,
+  name: 'DescribeConfigs',
+  request: DescribeConfigsRequest,
+  response: DescribeConfigsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const AlterConfigsRequest = message({
   name: 'AlterConfigsRequest',
@@ -79,7 +85,13 @@ export const AlterConfigsResponse = message({
   },
 });
 
-export const AlterConfigs = api({ key: 33, name: 'AlterConfigs', request: AlterConfigsRequest, response: AlterConfigsResponse, listeners: ['broker', 'controller'] });
+export const AlterConfigs = api({
+  key: 33,
+  name: 'AlterConfigs',
+  request: AlterConfigsRequest,
+  response: AlterConfigsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const IncrementalAlterConfigsRequest = message({
   name: 'IncrementalAlterConfigsRequest',
@@ -114,7 +126,13 @@ export const IncrementalAlterConfigsResponse = message({
   },
 });
 
-export const IncrementalAlterConfigs = api({ key: 44, name: 'IncrementalAlterConfigs', request: IncrementalAlterConfigsRequest, response: IncrementalAlterConfigsResponse, listeners: ['broker', 'controller'] });
+export const IncrementalAlterConfigs = api({
+  key: 44,
+  name: 'IncrementalAlterConfigs',
+  request: IncrementalAlterConfigsRequest,
+  response: IncrementalAlterConfigsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const ListConfigResourcesRequest = message({
   name: 'ListConfigResourcesRequest',
@@ -139,7 +157,13 @@ export const ListConfigResourcesResponse = message({
   },
 });
 
-export const ListConfigResources = api({ key: 74, name: 'ListConfigResources', request: ListConfigResourcesRequest, response: ListConfigResourcesResponse, listeners: ['broker'] });
+export const ListConfigResources = api({
+  key: 74,
+  name: 'ListConfigResources',
+  request: ListConfigResourcesRequest,
+  response: ListConfigResourcesResponse,
+  listeners: ['broker'],
+});
 
 export const DescribeClientQuotasRequest = message({
   name: 'DescribeClientQuotasRequest',
@@ -176,7 +200,13 @@ export const DescribeClientQuotasResponse = message({
   },
 });
 
-export const DescribeClientQuotas = api({ key: 48, name: 'DescribeClientQuotas', request: DescribeClientQuotasRequest, response: DescribeClientQuotasResponse, listeners: ['broker'] });
+export const DescribeClientQuotas = api({
+  key: 48,
+  name: 'DescribeClientQuotas',
+  request: DescribeClientQuotasRequest,
+  response: DescribeClientQuotasResponse,
+  listeners: ['broker'],
+});
 
 export const AlterClientQuotasRequest = message({
   name: 'AlterClientQuotasRequest',
@@ -215,4 +245,10 @@ export const AlterClientQuotasResponse = message({
   },
 });
 
-export const AlterClientQuotas = api({ key: 49, name: 'AlterClientQuotas', request: AlterClientQuotasRequest, response: AlterClientQuotasResponse, listeners: ['broker', 'controller'] });
+export const AlterClientQuotas = api({
+  key: 49,
+  name: 'AlterClientQuotas',
+  request: AlterClientQuotasRequest,
+  response: AlterClientQuotasResponse,
+  listeners: ['broker', 'controller'],
+});

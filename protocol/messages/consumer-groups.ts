@@ -44,7 +44,13 @@ export const ConsumerGroupHeartbeatResponse = message({
   },
 });
 
-export const ConsumerGroupHeartbeat = api({ key: 68, name: 'ConsumerGroupHeartbeat', request: ConsumerGroupHeartbeatRequest, response: ConsumerGroupHeartbeatResponse, listeners: ['broker'] });
+export const ConsumerGroupHeartbeat = api({
+  key: 68,
+  name: 'ConsumerGroupHeartbeat',
+  request: ConsumerGroupHeartbeatRequest,
+  response: ConsumerGroupHeartbeatResponse,
+  listeners: ['broker'],
+});
 
 export const ConsumerGroupDescribeRequest = message({
   name: 'ConsumerGroupDescribeRequest',
@@ -98,4 +104,10 @@ export const ConsumerGroupDescribeResponse = message({
   },
 });
 
-export const ConsumerGroupDescribe = api({ key: 69, name: 'ConsumerGroupDescribe', request: ConsumerGroupDescribeRequest, response: ConsumerGroupDescribeResponse, listeners: ['broker'] });
+export const ConsumerGroupDescribe = api({
+  key: 69,
+  name: 'ConsumerGroupDescribe',
+  request: ConsumerGroupDescribeRequest,
+  response: ConsumerGroupDescribeResponse,
+  listeners: ['broker'],
+});

@@ -35,7 +35,13 @@ export const CreateDelegationTokenResponse = message({
   },
 });
 
-export const CreateDelegationToken = api({ key: 38, name: 'CreateDelegationToken', request: CreateDelegationTokenRequest, response: CreateDelegationTokenResponse, listeners: ['broker', 'controller'] });
+export const CreateDelegationToken = api({
+  key: 38,
+  name: 'CreateDelegationToken',
+  request: CreateDelegationTokenRequest,
+  response: CreateDelegationTokenResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const RenewDelegationTokenRequest = message({
   name: 'RenewDelegationTokenRequest',
@@ -58,7 +64,13 @@ export const RenewDelegationTokenResponse = message({
   },
 });
 
-export const RenewDelegationToken = api({ key: 39, name: 'RenewDelegationToken', request: RenewDelegationTokenRequest, response: RenewDelegationTokenResponse, listeners: ['broker', 'controller'] });
+export const RenewDelegationToken = api({
+  key: 39,
+  name: 'RenewDelegationToken',
+  request: RenewDelegationTokenRequest,
+  response: RenewDelegationTokenResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const ExpireDelegationTokenRequest = message({
   name: 'ExpireDelegationTokenRequest',
@@ -81,7 +93,13 @@ export const ExpireDelegationTokenResponse = message({
   },
 });
 
-export const ExpireDelegationToken = api({ key: 40, name: 'ExpireDelegationToken', request: ExpireDelegationTokenRequest, response: ExpireDelegationTokenResponse, listeners: ['broker', 'controller'] });
+export const ExpireDelegationToken = api({
+  key: 40,
+  name: 'ExpireDelegationToken',
+  request: ExpireDelegationTokenRequest,
+  response: ExpireDelegationTokenResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const DescribeDelegationTokenRequest = message({
   name: 'DescribeDelegationTokenRequest',
@@ -120,4 +138,10 @@ export const DescribeDelegationTokenResponse = message({
   },
 });
 
-export const DescribeDelegationToken = api({ key: 41, name: 'DescribeDelegationToken', request: DescribeDelegationTokenRequest, response: DescribeDelegationTokenResponse, listeners: ['broker', 'controller'] });
+export const DescribeDelegationToken = api({
+  key: 41,
+  name: 'DescribeDelegationToken',
+  request: DescribeDelegationTokenRequest,
+  response: DescribeDelegationTokenResponse,
+  listeners: ['broker', 'controller'],
+});

@@ -164,4 +164,10 @@ export const OffsetForLeaderEpochResponse = message({
   },
 });
 
-export const OffsetForLeaderEpoch = api({ key: 23, name: 'OffsetForLeaderEpoch', request: OffsetForLeaderEpochRequest, response: OffsetForLeaderEpochResponse, listeners: ['broker'] });
+export const OffsetForLeaderEpoch = api({
+  key: 23,
+  name: 'OffsetForLeaderEpoch',
+  request: OffsetForLeaderEpochRequest,
+  response: OffsetForLeaderEpochResponse,
+  listeners: ['broker'],
+});

@@ -34,7 +34,13 @@ export const FindCoordinatorResponse = message({
   },
 });
 
-export const FindCoordinator = api({ key: 10, name: 'FindCoordinator', request: FindCoordinatorRequest, response: FindCoordinatorResponse, listeners: ['broker'] });
+export const FindCoordinator = api({
+  key: 10,
+  name: 'FindCoordinator',
+  request: FindCoordinatorRequest,
+  response: FindCoordinatorResponse,
+  listeners: ['broker'],
+});
 
 export const JoinGroupRequest = message({
   name: 'JoinGroupRequest',
@@ -203,7 +209,13 @@ export const DescribeGroupsResponse = message({
   },
 });
 
-export const DescribeGroups = api({ key: 15, name: 'DescribeGroups', request: DescribeGroupsRequest, response: DescribeGroupsResponse, listeners: ['broker'] });
+export const DescribeGroups = api({
+  key: 15,
+  name: 'DescribeGroups',
+  request: DescribeGroupsRequest,
+  response: DescribeGroupsResponse,
+  listeners: ['broker'],
+});
 
 export const ListGroupsRequest = message({
   name: 'ListGroupsRequest',
@@ -255,4 +267,10 @@ export const DeleteGroupsResponse = message({
   },
 });
 
-export const DeleteGroups = api({ key: 42, name: 'DeleteGroups', request: DeleteGroupsRequest, response: DeleteGroupsResponse, listeners: ['broker'] });
+export const DeleteGroups = api({
+  key: 42,
+  name: 'DeleteGroups',
+  request: DeleteGroupsRequest,
+  response: DeleteGroupsResponse,
+  listeners: ['broker'],
+});

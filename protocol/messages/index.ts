@@ -9,14 +9,49 @@ import { AlterClientQuotas, AlterConfigs, DescribeClientQuotas, DescribeConfigs,
 import { DeleteGroups, DescribeGroups, FindCoordinator, Heartbeat, JoinGroup, LeaveGroup, ListGroups, SyncGroup } from './groups.ts';
 import { ConsumerGroupDescribe, ConsumerGroupHeartbeat } from './consumer-groups.ts';
 import { OffsetCommit, OffsetDelete, OffsetFetch } from './offsets.ts';
-import { AddOffsetsToTxn, AddPartitionsToTxn, DescribeProducers, DescribeTransactions, EndTxn, InitProducerId, ListTransactions, TxnOffsetCommit, WriteTxnMarkers } from './transactions.ts';
+import {
+  AddOffsetsToTxn,
+  AddPartitionsToTxn,
+  DescribeProducers,
+  DescribeTransactions,
+  EndTxn,
+  InitProducerId,
+  ListTransactions,
+  TxnOffsetCommit,
+  WriteTxnMarkers,
+} from './transactions.ts';
 import { AlterUserScramCredentials, DescribeUserScramCredentials, SaslAuthenticate, SaslHandshake } from './sasl.ts';
 import { CreateAcls, DeleteAcls, DescribeAcls } from './acls.ts';
 import { CreateDelegationToken, DescribeDelegationToken, ExpireDelegationToken, RenewDelegationToken } from './delegation-tokens.ts';
-import { AllocateProducerIds, AlterPartition, ApiVersions, AssignReplicasToDirs, BrokerHeartbeat, BrokerRegistration, ControllerRegistration, Envelope, UnregisterBroker, UpdateFeatures } from './cluster.ts';
+import {
+  AllocateProducerIds,
+  AlterPartition,
+  ApiVersions,
+  AssignReplicasToDirs,
+  BrokerHeartbeat,
+  BrokerRegistration,
+  ControllerRegistration,
+  Envelope,
+  UnregisterBroker,
+  UpdateFeatures,
+} from './cluster.ts';
 import { AddRaftVoter, BeginQuorumEpoch, DescribeQuorum, EndQuorumEpoch, FetchSnapshot, RemoveRaftVoter, UpdateRaftVoter, Vote } from './quorum.ts';
-import { AlterShareGroupOffsets, DeleteShareGroupOffsets, DescribeShareGroupOffsets, ShareAcknowledge, ShareFetch, ShareGroupDescribe, ShareGroupHeartbeat } from './share.ts';
-import { DeleteShareGroupState, InitializeShareGroupState, ReadShareGroupState, ReadShareGroupStateSummary, WriteShareGroupState } from './share-state.ts';
+import {
+  AlterShareGroupOffsets,
+  DeleteShareGroupOffsets,
+  DescribeShareGroupOffsets,
+  ShareAcknowledge,
+  ShareFetch,
+  ShareGroupDescribe,
+  ShareGroupHeartbeat,
+} from './share.ts';
+import {
+  DeleteShareGroupState,
+  InitializeShareGroupState,
+  ReadShareGroupState,
+  ReadShareGroupStateSummary,
+  WriteShareGroupState,
+} from './share-state.ts';
 import { StreamsGroupDescribe, StreamsGroupHeartbeat } from './streams.ts';
 import { GetTelemetrySubscriptions, PushTelemetry } from './telemetry.ts';
 

@@ -100,7 +100,13 @@ export const DescribeTopicPartitionsResponse = message({
   },
 });
 
-export const DescribeTopicPartitions = api({ key: 75, name: 'DescribeTopicPartitions', request: DescribeTopicPartitionsRequest, response: DescribeTopicPartitionsResponse, listeners: ['broker'] });
+export const DescribeTopicPartitions = api({
+  key: 75,
+  name: 'DescribeTopicPartitions',
+  request: DescribeTopicPartitionsRequest,
+  response: DescribeTopicPartitionsResponse,
+  listeners: ['broker'],
+});
 
 export const DescribeClusterRequest = message({
   name: 'DescribeClusterRequest',
@@ -135,4 +141,10 @@ export const DescribeClusterResponse = message({
   },
 });
 
-export const DescribeCluster = api({ key: 60, name: 'DescribeCluster', request: DescribeClusterRequest, response: DescribeClusterResponse, listeners: ['broker', 'controller'] });
+export const DescribeCluster = api({
+  key: 60,
+  name: 'DescribeCluster',
+  request: DescribeClusterRequest,
+  response: DescribeClusterResponse,
+  listeners: ['broker', 'controller'],
+});

@@ -41,7 +41,13 @@ export const OffsetCommitResponse = message({
   },
 });
 
-export const OffsetCommit = api({ key: 8, name: 'OffsetCommit', request: OffsetCommitRequest, response: OffsetCommitResponse, listeners: ['broker'] });
+export const OffsetCommit = api({
+  key: 8,
+  name: 'OffsetCommit',
+  request: OffsetCommitRequest,
+  response: OffsetCommitResponse,
+  listeners: ['broker'],
+});
 
 export const OffsetFetchRequest = message({
   name: 'OffsetFetchRequest',
@@ -136,4 +142,10 @@ export const OffsetDeleteResponse = message({
   },
 });
 
-export const OffsetDelete = api({ key: 47, name: 'OffsetDelete', request: OffsetDeleteRequest, response: OffsetDeleteResponse, listeners: ['broker'] });
+export const OffsetDelete = api({
+  key: 47,
+  name: 'OffsetDelete',
+  request: OffsetDeleteRequest,
+  response: OffsetDeleteResponse,
+  listeners: ['broker'],
+});

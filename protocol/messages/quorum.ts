@@ -97,7 +97,13 @@ export const BeginQuorumEpochResponse = message({
   },
 });
 
-export const BeginQuorumEpoch = api({ key: 53, name: 'BeginQuorumEpoch', request: BeginQuorumEpochRequest, response: BeginQuorumEpochResponse, listeners: ['controller'] });
+export const BeginQuorumEpoch = api({
+  key: 53,
+  name: 'BeginQuorumEpoch',
+  request: BeginQuorumEpochRequest,
+  response: BeginQuorumEpochResponse,
+  listeners: ['controller'],
+});
 
 export const EndQuorumEpochRequest = message({
   name: 'EndQuorumEpochRequest',
@@ -149,7 +155,13 @@ export const EndQuorumEpochResponse = message({
   },
 });
 
-export const EndQuorumEpoch = api({ key: 54, name: 'EndQuorumEpoch', request: EndQuorumEpochRequest, response: EndQuorumEpochResponse, listeners: ['controller'] });
+export const EndQuorumEpoch = api({
+  key: 54,
+  name: 'EndQuorumEpoch',
+  request: EndQuorumEpochRequest,
+  response: EndQuorumEpochResponse,
+  listeners: ['controller'],
+});
 
 export const DescribeQuorumRequest = message({
   name: 'DescribeQuorumRequest',
@@ -204,7 +216,13 @@ export const DescribeQuorumResponse = message({
   },
 });
 
-export const DescribeQuorum = api({ key: 55, name: 'DescribeQuorum', request: DescribeQuorumRequest, response: DescribeQuorumResponse, listeners: ['broker', 'controller'] });
+export const DescribeQuorum = api({
+  key: 55,
+  name: 'DescribeQuorum',
+  request: DescribeQuorumRequest,
+  response: DescribeQuorumResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const FetchSnapshotRequest = message({
   name: 'FetchSnapshotRequest',
@@ -263,7 +281,13 @@ export const FetchSnapshotResponse = message({
   },
 });
 
-export const FetchSnapshot = api({ key: 59, name: 'FetchSnapshot', request: FetchSnapshotRequest, response: FetchSnapshotResponse, listeners: ['controller'] });
+export const FetchSnapshot = api({
+  key: 59,
+  name: 'FetchSnapshot',
+  request: FetchSnapshotRequest,
+  response: FetchSnapshotResponse,
+  listeners: ['controller'],
+});
 
 export const AddRaftVoterRequest = message({
   name: 'AddRaftVoterRequest',
@@ -294,7 +318,13 @@ export const AddRaftVoterResponse = message({
   },
 });
 
-export const AddRaftVoter = api({ key: 80, name: 'AddRaftVoter', request: AddRaftVoterRequest, response: AddRaftVoterResponse, listeners: ['broker', 'controller'] });
+export const AddRaftVoter = api({
+  key: 80,
+  name: 'AddRaftVoter',
+  request: AddRaftVoterRequest,
+  response: AddRaftVoterResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const RemoveRaftVoterRequest = message({
   name: 'RemoveRaftVoterRequest',
@@ -318,7 +348,13 @@ export const RemoveRaftVoterResponse = message({
   },
 });
 
-export const RemoveRaftVoter = api({ key: 81, name: 'RemoveRaftVoter', request: RemoveRaftVoterRequest, response: RemoveRaftVoterResponse, listeners: ['broker', 'controller'] });
+export const RemoveRaftVoter = api({
+  key: 81,
+  name: 'RemoveRaftVoter',
+  request: RemoveRaftVoterRequest,
+  response: RemoveRaftVoterResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const UpdateRaftVoterRequest = message({
   name: 'UpdateRaftVoterRequest',
@@ -357,4 +393,10 @@ export const UpdateRaftVoterResponse = message({
   },
 });
 
-export const UpdateRaftVoter = api({ key: 82, name: 'UpdateRaftVoter', request: UpdateRaftVoterRequest, response: UpdateRaftVoterResponse, listeners: ['controller'] });
+export const UpdateRaftVoter = api({
+  key: 82,
+  name: 'UpdateRaftVoter',
+  request: UpdateRaftVoterRequest,
+  response: UpdateRaftVoterResponse,
+  listeners: ['controller'],
+});

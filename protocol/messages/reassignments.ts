@@ -33,7 +33,13 @@ export const ElectLeadersResponse = message({
   },
 });
 
-export const ElectLeaders = api({ key: 43, name: 'ElectLeaders', request: ElectLeadersRequest, response: ElectLeadersResponse, listeners: ['broker', 'controller'] });
+export const ElectLeaders = api({
+  key: 43,
+  name: 'ElectLeaders',
+  request: ElectLeadersRequest,
+  response: ElectLeadersResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const AlterPartitionReassignmentsRequest = message({
   name: 'AlterPartitionReassignmentsRequest',
@@ -72,7 +78,13 @@ export const AlterPartitionReassignmentsResponse = message({
   },
 });
 
-export const AlterPartitionReassignments = api({ key: 45, name: 'AlterPartitionReassignments', request: AlterPartitionReassignmentsRequest, response: AlterPartitionReassignmentsResponse, listeners: ['broker', 'controller'] });
+export const AlterPartitionReassignments = api({
+  key: 45,
+  name: 'AlterPartitionReassignments',
+  request: AlterPartitionReassignmentsRequest,
+  response: AlterPartitionReassignmentsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const ListPartitionReassignmentsRequest = message({
   name: 'ListPartitionReassignmentsRequest',
@@ -107,7 +119,13 @@ export const ListPartitionReassignmentsResponse = message({
   },
 });
 
-export const ListPartitionReassignments = api({ key: 46, name: 'ListPartitionReassignments', request: ListPartitionReassignmentsRequest, response: ListPartitionReassignmentsResponse, listeners: ['broker', 'controller'] });
+export const ListPartitionReassignments = api({
+  key: 46,
+  name: 'ListPartitionReassignments',
+  request: ListPartitionReassignmentsRequest,
+  response: ListPartitionReassignmentsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const AlterReplicaLogDirsRequest = message({
   name: 'AlterReplicaLogDirsRequest',
@@ -140,7 +158,13 @@ export const AlterReplicaLogDirsResponse = message({
   },
 });
 
-export const AlterReplicaLogDirs = api({ key: 34, name: 'AlterReplicaLogDirs', request: AlterReplicaLogDirsRequest, response: AlterReplicaLogDirsResponse, listeners: ['broker'] });
+export const AlterReplicaLogDirs = api({
+  key: 34,
+  name: 'AlterReplicaLogDirs',
+  request: AlterReplicaLogDirsRequest,
+  response: AlterReplicaLogDirsResponse,
+  listeners: ['broker'],
+});
 
 export const DescribeLogDirsRequest = message({
   name: 'DescribeLogDirsRequest',
@@ -180,4 +204,10 @@ export const DescribeLogDirsResponse = message({
   },
 });
 
-export const DescribeLogDirs = api({ key: 35, name: 'DescribeLogDirs', request: DescribeLogDirsRequest, response: DescribeLogDirsResponse, listeners: ['broker'] });
+export const DescribeLogDirs = api({
+  key: 35,
+  name: 'DescribeLogDirs',
+  request: DescribeLogDirsRequest,
+  response: DescribeLogDirsResponse,
+  listeners: ['broker'],
+});

@@ -20,7 +20,13 @@ export const SaslHandshakeResponse = message({
   },
 });
 
-export const SaslHandshake = api({ key: 17, name: 'SaslHandshake', request: SaslHandshakeRequest, response: SaslHandshakeResponse, listeners: ['broker', 'controller'] });
+export const SaslHandshake = api({
+  key: 17,
+  name: 'SaslHandshake',
+  request: SaslHandshakeRequest,
+  response: SaslHandshakeResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const SaslAuthenticateRequest = message({
   name: 'SaslAuthenticateRequest',
@@ -43,7 +49,13 @@ export const SaslAuthenticateResponse = message({
   },
 });
 
-export const SaslAuthenticate = api({ key: 36, name: 'SaslAuthenticate', request: SaslAuthenticateRequest, response: SaslAuthenticateResponse, listeners: ['broker', 'controller'] });
+export const SaslAuthenticate = api({
+  key: 36,
+  name: 'SaslAuthenticate',
+  request: SaslAuthenticateRequest,
+  response: SaslAuthenticateResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const DescribeUserScramCredentialsRequest = message({
   name: 'DescribeUserScramCredentialsRequest',
@@ -76,7 +88,13 @@ export const DescribeUserScramCredentialsResponse = message({
   },
 });
 
-export const DescribeUserScramCredentials = api({ key: 50, name: 'DescribeUserScramCredentials', request: DescribeUserScramCredentialsRequest, response: DescribeUserScramCredentialsResponse, listeners: ['broker', 'controller'] });
+export const DescribeUserScramCredentials = api({
+  key: 50,
+  name: 'DescribeUserScramCredentials',
+  request: DescribeUserScramCredentialsRequest,
+  response: DescribeUserScramCredentialsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const AlterUserScramCredentialsRequest = message({
   name: 'AlterUserScramCredentialsRequest',
@@ -111,4 +129,10 @@ export const AlterUserScramCredentialsResponse = message({
   },
 });
 
-export const AlterUserScramCredentials = api({ key: 51, name: 'AlterUserScramCredentials', request: AlterUserScramCredentialsRequest, response: AlterUserScramCredentialsResponse, listeners: ['broker', 'controller'] });
+export const AlterUserScramCredentials = api({
+  key: 51,
+  name: 'AlterUserScramCredentials',
+  request: AlterUserScramCredentialsRequest,
+  response: AlterUserScramCredentialsResponse,
+  listeners: ['broker', 'controller'],
+});

@@ -34,7 +34,13 @@ export const InitializeShareGroupStateResponse = message({
   },
 });
 
-export const InitializeShareGroupState = api({ key: 83, name: 'InitializeShareGroupState', request: InitializeShareGroupStateRequest, response: InitializeShareGroupStateResponse, listeners: ['broker'] });
+export const InitializeShareGroupState = api({
+  key: 83,
+  name: 'InitializeShareGroupState',
+  request: InitializeShareGroupStateRequest,
+  response: InitializeShareGroupStateResponse,
+  listeners: ['broker'],
+});
 
 export const ReadShareGroupStateRequest = message({
   name: 'ReadShareGroupStateRequest',
@@ -76,7 +82,13 @@ export const ReadShareGroupStateResponse = message({
   },
 });
 
-export const ReadShareGroupState = api({ key: 84, name: 'ReadShareGroupState', request: ReadShareGroupStateRequest, response: ReadShareGroupStateResponse, listeners: ['broker'] });
+export const ReadShareGroupState = api({
+  key: 84,
+  name: 'ReadShareGroupState',
+  request: ReadShareGroupStateRequest,
+  response: ReadShareGroupStateResponse,
+  listeners: ['broker'],
+});
 
 export const WriteShareGroupStateRequest = message({
   name: 'WriteShareGroupStateRequest',
@@ -119,7 +131,13 @@ export const WriteShareGroupStateResponse = message({
   },
 });
 
-export const WriteShareGroupState = api({ key: 85, name: 'WriteShareGroupState', request: WriteShareGroupStateRequest, response: WriteShareGroupStateResponse, listeners: ['broker'] });
+export const WriteShareGroupState = api({
+  key: 85,
+  name: 'WriteShareGroupState',
+  request: WriteShareGroupStateRequest,
+  response: WriteShareGroupStateResponse,
+  listeners: ['broker'],
+});
 
 export const DeleteShareGroupStateRequest = message({
   name: 'DeleteShareGroupStateRequest',
@@ -152,7 +170,13 @@ export const DeleteShareGroupStateResponse = message({
   },
 });
 
-export const DeleteShareGroupState = api({ key: 86, name: 'DeleteShareGroupState', request: DeleteShareGroupStateRequest, response: DeleteShareGroupStateResponse, listeners: ['broker'] });
+export const DeleteShareGroupState = api({
+  key: 86,
+  name: 'DeleteShareGroupState',
+  request: DeleteShareGroupStateRequest,
+  response: DeleteShareGroupStateResponse,
+  listeners: ['broker'],
+});
 
 export const ReadShareGroupStateSummaryRequest = message({
   name: 'ReadShareGroupStateSummaryRequest',
@@ -190,4 +214,10 @@ export const ReadShareGroupStateSummaryResponse = message({
   },
 });
 
-export const ReadShareGroupStateSummary = api({ key: 87, name: 'ReadShareGroupStateSummary', request: ReadShareGroupStateSummaryRequest, response: ReadShareGroupStateSummaryResponse, listeners: ['broker'] });
+export const ReadShareGroupStateSummary = api({
+  key: 87,
+  name: 'ReadShareGroupStateSummary',
+  request: ReadShareGroupStateSummaryRequest,
+  response: ReadShareGroupStateSummaryResponse,
+  listeners: ['broker'],
+});

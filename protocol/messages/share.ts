@@ -36,7 +36,13 @@ export const ShareGroupHeartbeatResponse = message({
   },
 });
 
-export const ShareGroupHeartbeat = api({ key: 76, name: 'ShareGroupHeartbeat', request: ShareGroupHeartbeatRequest, response: ShareGroupHeartbeatResponse, listeners: ['broker'] });
+export const ShareGroupHeartbeat = api({
+  key: 76,
+  name: 'ShareGroupHeartbeat',
+  request: ShareGroupHeartbeatRequest,
+  response: ShareGroupHeartbeatResponse,
+  listeners: ['broker'],
+});
 
 export const ShareGroupDescribeRequest = message({
   name: 'ShareGroupDescribeRequest',
@@ -86,7 +92,13 @@ export const ShareGroupDescribeResponse = message({
   },
 });
 
-export const ShareGroupDescribe = api({ key: 77, name: 'ShareGroupDescribe', request: ShareGroupDescribeRequest, response: ShareGroupDescribeResponse, listeners: ['broker'] });
+export const ShareGroupDescribe = api({
+  key: 77,
+  name: 'ShareGroupDescribe',
+  request: ShareGroupDescribeRequest,
+  response: ShareGroupDescribeResponse,
+  listeners: ['broker'],
+});
 
 export const ShareFetchRequest = message({
   name: 'ShareFetchRequest',
@@ -215,7 +227,13 @@ export const ShareAcknowledgeResponse = message({
   },
 });
 
-export const ShareAcknowledge = api({ key: 79, name: 'ShareAcknowledge', request: ShareAcknowledgeRequest, response: ShareAcknowledgeResponse, listeners: ['broker'] });
+export const ShareAcknowledge = api({
+  key: 79,
+  name: 'ShareAcknowledge',
+  request: ShareAcknowledgeRequest,
+  response: ShareAcknowledgeResponse,
+  listeners: ['broker'],
+});
 
 export const DescribeShareGroupOffsetsRequest = message({
   name: 'DescribeShareGroupOffsetsRequest',
@@ -258,7 +276,13 @@ export const DescribeShareGroupOffsetsResponse = message({
   },
 });
 
-export const DescribeShareGroupOffsets = api({ key: 90, name: 'DescribeShareGroupOffsets', request: DescribeShareGroupOffsetsRequest, response: DescribeShareGroupOffsetsResponse, listeners: ['broker'] });
+export const DescribeShareGroupOffsets = api({
+  key: 90,
+  name: 'DescribeShareGroupOffsets',
+  request: DescribeShareGroupOffsetsRequest,
+  response: DescribeShareGroupOffsetsResponse,
+  listeners: ['broker'],
+});
 
 export const AlterShareGroupOffsetsRequest = message({
   name: 'AlterShareGroupOffsetsRequest',
@@ -296,7 +320,13 @@ export const AlterShareGroupOffsetsResponse = message({
   },
 });
 
-export const AlterShareGroupOffsets = api({ key: 91, name: 'AlterShareGroupOffsets', request: AlterShareGroupOffsetsRequest, response: AlterShareGroupOffsetsResponse, listeners: ['broker'] });
+export const AlterShareGroupOffsets = api({
+  key: 91,
+  name: 'AlterShareGroupOffsets',
+  request: AlterShareGroupOffsetsRequest,
+  response: AlterShareGroupOffsetsResponse,
+  listeners: ['broker'],
+});
 
 export const DeleteShareGroupOffsetsRequest = message({
   name: 'DeleteShareGroupOffsetsRequest',
@@ -327,4 +357,10 @@ export const DeleteShareGroupOffsetsResponse = message({
   },
 });
 
-export const DeleteShareGroupOffsets = api({ key: 92, name: 'DeleteShareGroupOffsets', request: DeleteShareGroupOffsetsRequest, response: DeleteShareGroupOffsetsResponse, listeners: ['broker'] });
+export const DeleteShareGroupOffsets = api({
+  key: 92,
+  name: 'DeleteShareGroupOffsets',
+  request: DeleteShareGroupOffsetsRequest,
+  response: DeleteShareGroupOffsetsResponse,
+  listeners: ['broker'],
+});

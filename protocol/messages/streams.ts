@@ -105,7 +105,13 @@ export const StreamsGroupHeartbeatResponse = message({
   },
 });
 
-export const StreamsGroupHeartbeat = api({ key: 88, name: 'StreamsGroupHeartbeat', request: StreamsGroupHeartbeatRequest, response: StreamsGroupHeartbeatResponse, listeners: ['broker'] });
+export const StreamsGroupHeartbeat = api({
+  key: 88,
+  name: 'StreamsGroupHeartbeat',
+  request: StreamsGroupHeartbeatRequest,
+  response: StreamsGroupHeartbeatResponse,
+  listeners: ['broker'],
+});
 
 export const StreamsGroupDescribeRequest = message({
   name: 'StreamsGroupDescribeRequest',
@@ -168,4 +174,10 @@ export const StreamsGroupDescribeResponse = message({
   },
 });
 
-export const StreamsGroupDescribe = api({ key: 89, name: 'StreamsGroupDescribe', request: StreamsGroupDescribeRequest, response: StreamsGroupDescribeResponse, listeners: ['broker'] });
+export const StreamsGroupDescribe = api({
+  key: 89,
+  name: 'StreamsGroupDescribe',
+  request: StreamsGroupDescribeRequest,
+  response: StreamsGroupDescribeResponse,
+  listeners: ['broker'],
+});

@@ -27,7 +27,13 @@ export const GetTelemetrySubscriptionsResponse = message({
   },
 });
 
-export const GetTelemetrySubscriptions = api({ key: 71, name: 'GetTelemetrySubscriptions', request: GetTelemetrySubscriptionsRequest, response: GetTelemetrySubscriptionsResponse, listeners: ['broker'] });
+export const GetTelemetrySubscriptions = api({
+  key: 71,
+  name: 'GetTelemetrySubscriptions',
+  request: GetTelemetrySubscriptionsRequest,
+  response: GetTelemetrySubscriptionsResponse,
+  listeners: ['broker'],
+});
 
 export const PushTelemetryRequest = message({
   name: 'PushTelemetryRequest',
@@ -52,4 +58,10 @@ export const PushTelemetryResponse = message({
   },
 });
 
-export const PushTelemetry = api({ key: 72, name: 'PushTelemetry', request: PushTelemetryRequest, response: PushTelemetryResponse, listeners: ['broker'] });
+export const PushTelemetry = api({
+  key: 72,
+  name: 'PushTelemetry',
+  request: PushTelemetryRequest,
+  response: PushTelemetryResponse,
+  listeners: ['broker'],
+});

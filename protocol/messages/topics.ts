@@ -49,7 +49,13 @@ export const CreateTopicsResponse = message({
   },
 });
 
-export const CreateTopics = api({ key: 19, name: 'CreateTopics', request: CreateTopicsRequest, response: CreateTopicsResponse, listeners: ['broker', 'controller'] });
+export const CreateTopics = api({
+  key: 19,
+  name: 'CreateTopics',
+  request: CreateTopicsRequest,
+  response: CreateTopicsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const DeleteTopicsRequest = message({
   name: 'DeleteTopicsRequest',
@@ -80,7 +86,13 @@ export const DeleteTopicsResponse = message({
   },
 });
 
-export const DeleteTopics = api({ key: 20, name: 'DeleteTopics', request: DeleteTopicsRequest, response: DeleteTopicsResponse, listeners: ['broker', 'controller'] });
+export const DeleteTopics = api({
+  key: 20,
+  name: 'DeleteTopics',
+  request: DeleteTopicsRequest,
+  response: DeleteTopicsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const CreatePartitionsRequest = message({
   name: 'CreatePartitionsRequest',
@@ -113,7 +125,13 @@ export const CreatePartitionsResponse = message({
   },
 });
 
-export const CreatePartitions = api({ key: 37, name: 'CreatePartitions', request: CreatePartitionsRequest, response: CreatePartitionsResponse, listeners: ['broker', 'controller'] });
+export const CreatePartitions = api({
+  key: 37,
+  name: 'CreatePartitions',
+  request: CreatePartitionsRequest,
+  response: CreatePartitionsResponse,
+  listeners: ['broker', 'controller'],
+});
 
 export const DeleteRecordsRequest = message({
   name: 'DeleteRecordsRequest',
@@ -148,4 +166,10 @@ export const DeleteRecordsResponse = message({
   },
 });
 
-export const DeleteRecords = api({ key: 21, name: 'DeleteRecords', request: DeleteRecordsRequest, response: DeleteRecordsResponse, listeners: ['broker'] });
+export const DeleteRecords = api({
+  key: 21,
+  name: 'DeleteRecords',
+  request: DeleteRecordsRequest,
+  response: DeleteRecordsResponse,
+  listeners: ['broker'],
+});

@@ -29,7 +29,14 @@ export const InitProducerIdResponse = message({
   },
 });
 
-export const InitProducerId = api({ key: 22, name: 'InitProducerId', request: InitProducerIdRequest, response: InitProducerIdResponse, listeners: ['broker'], latestVersionUnstable: true });
+export const InitProducerId = api({
+  key: 22,
+  name: 'InitProducerId',
+  request: InitProducerIdRequest,
+  response: InitProducerIdResponse,
+  listeners: ['broker'],
+  latestVersionUnstable: true,
+});
 
 const addPartitionsToTxnTopic = {
   name: string(),
@@ -80,7 +87,13 @@ export const AddPartitionsToTxnResponse = message({
   },
 });
 
-export const AddPartitionsToTxn = api({ key: 24, name: 'AddPartitionsToTxn', request: AddPartitionsToTxnRequest, response: AddPartitionsToTxnResponse, listeners: ['broker'] });
+export const AddPartitionsToTxn = api({
+  key: 24,
+  name: 'AddPartitionsToTxn',
+  request: AddPartitionsToTxnRequest,
+  response: AddPartitionsToTxnResponse,
+  listeners: ['broker'],
+});
 
 export const AddOffsetsToTxnRequest = message({
   name: 'AddOffsetsToTxnRequest',
@@ -104,7 +117,13 @@ export const AddOffsetsToTxnResponse = message({
   },
 });
 
-export const AddOffsetsToTxn = api({ key: 25, name: 'AddOffsetsToTxn', request: AddOffsetsToTxnRequest, response: AddOffsetsToTxnResponse, listeners: ['broker'] });
+export const AddOffsetsToTxn = api({
+  key: 25,
+  name: 'AddOffsetsToTxn',
+  request: AddOffsetsToTxnRequest,
+  response: AddOffsetsToTxnResponse,
+  listeners: ['broker'],
+});
 
 export const EndTxnRequest = message({
   name: 'EndTxnRequest',
@@ -172,7 +191,13 @@ export const TxnOffsetCommitResponse = message({
   },
 });
 
-export const TxnOffsetCommit = api({ key: 28, name: 'TxnOffsetCommit', request: TxnOffsetCommitRequest, response: TxnOffsetCommitResponse, listeners: ['broker'] });
+export const TxnOffsetCommit = api({
+  key: 28,
+  name: 'TxnOffsetCommit',
+  request: TxnOffsetCommitRequest,
+  response: TxnOffsetCommitResponse,
+  listeners: ['broker'],
+});
 
 export const WriteTxnMarkersRequest = message({
   name: 'WriteTxnMarkersRequest',
@@ -211,7 +236,13 @@ export const WriteTxnMarkersResponse = message({
   },
 });
 
-export const WriteTxnMarkers = api({ key: 27, name: 'WriteTxnMarkers', request: WriteTxnMarkersRequest, response: WriteTxnMarkersResponse, listeners: ['broker'] });
+export const WriteTxnMarkers = api({
+  key: 27,
+  name: 'WriteTxnMarkers',
+  request: WriteTxnMarkersRequest,
+  response: WriteTxnMarkersResponse,
+  listeners: ['broker'],
+});
 
 export const DescribeProducersRequest = message({
   name: 'DescribeProducersRequest',
@@ -250,7 +281,13 @@ export const DescribeProducersResponse = message({
   },
 });
 
-export const DescribeProducers = api({ key: 61, name: 'DescribeProducers', request: DescribeProducersRequest, response: DescribeProducersResponse, listeners: ['broker'] });
+export const DescribeProducers = api({
+  key: 61,
+  name: 'DescribeProducers',
+  request: DescribeProducersRequest,
+  response: DescribeProducersResponse,
+  listeners: ['broker'],
+});
 
 export const DescribeTransactionsRequest = message({
   name: 'DescribeTransactionsRequest',
@@ -283,7 +320,13 @@ export const DescribeTransactionsResponse = message({
   },
 });
 
-export const DescribeTransactions = api({ key: 65, name: 'DescribeTransactions', request: DescribeTransactionsRequest, response: DescribeTransactionsResponse, listeners: ['broker'] });
+export const DescribeTransactions = api({
+  key: 65,
+  name: 'DescribeTransactions',
+  request: DescribeTransactionsRequest,
+  response: DescribeTransactionsResponse,
+  listeners: ['broker'],
+});
 
 export const ListTransactionsRequest = message({
   name: 'ListTransactionsRequest',
@@ -313,4 +356,10 @@ export const ListTransactionsResponse = message({
   },
 });
 
-export const ListTransactions = api({ key: 66, name: 'ListTransactions', request: ListTransactionsRequest, response: ListTransactionsResponse, listeners: ['broker'] });
+export const ListTransactions = api({
+  key: 66,
+  name: 'ListTransactions',
+  request: ListTransactionsRequest,
+  response: ListTransactionsResponse,
+  listeners: ['broker'],
+});

@@ -13,7 +13,8 @@ test('ApiVersions from the future still has a header', () => {
 });
 
 test('an unknown API has a header as far as all headers are alike', () => {
-  expect(decodeRequestHeader(hex('03e8 0000 0000002a ffff 00'))).toMatchObject({ apiKey: 1000, correlationId: 42, clientId: null, api: undefined, isVersionKnown: false });
+  const header = decodeRequestHeader(hex('03e8 0000 0000002a ffff 00'));
+  expect(header).toMatchObject({ apiKey: 1000, correlationId: 42, clientId: null, api: undefined, isVersionKnown: false });
   expect(decodeRequestHeader(hex('ffff 0000 00000001 0001 78'))).toMatchObject({ apiKey: -1, clientId: 'x', api: undefined });
 });
 
@@ -27,22 +28,29 @@ test.each([
 });
 
 test('a version below the first is known by its header', () => {
-  expect(decodeRequestHeader(hex('0000 0000 00000005 0001 78'))).toMatchObject({ apiKey: 0, apiVersion: 0, correlationId: 5, clientId: 'x', isVersionKnown: false });
+  const old = decodeRequestHeader(hex('0000 0000 00000005 0001 78'));
+  expect(old).toMatchObject({ apiKey: 0, apiVersion: 0, correlationId: 5, clientId: 'x', isVersionKnown: false });
   expect(decodeRequestHeader(hex('0000 ffff 00000005 0001 78'))).toMatchObject({ apiVersion: -1, isVersionKnown: false });
 });
 
-test.each(['', '0012', '0012 0003 000000', '0012 0003 00000001 0003 6162', '0012 0003 00000001 fffe', '0012 0003 00000001 0000 05', '0012 0000 00000001 0002 c080'])(
-  'no header: %s',
-  (bytes) => {
-    expect(() => decodeRequestHeader(hex(bytes))).toThrow(RangeError);
-  },
-);
+test.each([
+  '',
+  '0012',
+  '0012 0003 000000',
+  '0012 0003 00000001 0003 6162',
+  '0012 0003 00000001 fffe',
+  '0012 0003 00000001 0000 05',
+  '0012 0000 00000001 0002 c080',
+])('no header: %s', (bytes) => {
+  expect(() => decodeRequestHeader(hex(bytes))).toThrow(RangeError);
+});
 
 test('the response header of ApiVersions is version 0 in every version, others follow the body', () => {
   const body = { errorCode: 0, apiKeys: [], throttleTimeMs: 0 };
-  expect(Buffer.concat(encodeResponseFrame(ApiVersions, 4, 0x01020304, body)).toString('hex')).toBe('0000000c' + '01020304' + '0000' + '01' + '00000000' + '00');
-  expect(Buffer.concat(encodeResponseFrame(Heartbeat, 4, 0x01020304, { errorCode: 27 })).toString('hex')).toBe('0000000c' + '01020304' + '00' + '00000000' + '001b' + '00');
-  expect(Buffer.concat(encodeResponseFrame(Heartbeat, 3, 0x01020304, { errorCode: 27 })).toString('hex')).toBe('0000000a' + '01020304' + '00000000' + '001b');
+  const frame = (buffers: Buffer[]) => Buffer.concat(buffers).toString('hex');
+  expect(frame(encodeResponseFrame(ApiVersions, 4, 7, body))).toBe('0000000c' + '00000007' + '0000' + '01' + '00000000' + '00');
+  expect(frame(encodeResponseFrame(Heartbeat, 4, 7, { errorCode: 27 }))).toBe('0000000c' + '00000007' + '00' + '00000000' + '001b' + '00');
+  expect(frame(encodeResponseFrame(Heartbeat, 3, 7, { errorCode: 27 }))).toBe('0000000a' + '00000007' + '00000000' + '001b');
 });
 
 test('a request of ours is what a broker reads', () => {
