@@ -17,7 +17,7 @@ import { readRecords } from '../../protocol/record/records.ts';
 import type { Input, Value } from '../../protocol/schema.ts';
 
 /** Kafka's limit (KafkaRaftClient.MAX_BATCH_SIZE_BYTES); followers fetch no more at once. */
-const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+export const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 /** Length, attributes, two deltas, key, value length and header count of one record at their longest. */
 const RECORD_OVERHEAD_BYTES_MAX = 21;
 
@@ -64,7 +64,7 @@ export function controlBatch(records: readonly NewControlRecord[], { baseOffset,
 }
 
 /** As few batches as the limit allows; none for no records. Records are framed values, as `encodeRecord` makes them. */
-export function dataBatches(values: readonly Buffer[], { baseOffset, epoch, nowMs }: BatchStamp): Buffer[] {
+export function dataBatches(values: readonly Buffer[], { baseOffset, epoch, nowMs }: BatchStamp, batchBytesMax: number = BATCH_BYTES_MAX): Buffer[] {
   const batches: Buffer[] = [];
   let first = 0;
   while (first < values.length) {
@@ -72,7 +72,7 @@ export function dataBatches(values: readonly Buffer[], { baseOffset, epoch, nowM
     let end = first;
     while (end < values.length) {
       bytes += values[end]!.length + RECORD_OVERHEAD_BYTES_MAX;
-      if (bytes > BATCH_BYTES_MAX && end > first) break;
+      if (bytes > batchBytesMax && end > first) break;
       end++;
     }
     batches.push(

@@ -11,12 +11,12 @@ import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import { DiskError } from '../../storage/disk.ts';
 import type { LogRead } from '../../storage/log-read.ts';
 import type { Clock, Timers } from '../runtime/runtime.ts';
-import { type BatchStamp, controlBatch, dataBatches, type NewControlRecord } from './batches.ts';
+import { BATCH_BYTES_MAX, type BatchStamp, controlBatch, dataBatches, type NewControlRecord } from './batches.ts';
 import { type ElectionState, type RaftEffect, type RaftEvent, type RaftState, step } from './raft.ts';
 
 /** What the driver needs of `storage/log.ts`. */
 export interface RaftLog {
-  readonly logStartOffset: number;
+  readonly config: { readonly segmentBytes: number };
   readonly logEndOffset: number;
   append(
     batch: Buffer,
@@ -114,7 +114,8 @@ export class RaftDriver {
     assert(values.length > 0, 'an append of nothing');
     const baseOffset = this.#log.logEndOffset;
     const stamp: BatchStamp = { baseOffset, epoch: this.#leaderEpoch, nowMs: this.#clock.wallMs() };
-    for (const batch of dataBatches(values, stamp)) this.#appendBatch(batch, stamp);
+    const batchBytesMax = Math.min(BATCH_BYTES_MAX, this.#log.config.segmentBytes);
+    for (const batch of dataBatches(values, stamp, batchBytesMax)) this.#appendBatch(batch, stamp);
     const lastOffset = baseOffset + values.length - 1;
     return { baseOffset, lastOffset, epoch: stamp.epoch, timestampMs: stamp.nowMs, committed: this.#committed(lastOffset) };
   }

@@ -248,7 +248,8 @@ function newestSnapshot(disk: Disk, directory: string): SnapshotFile | undefined
 function logConfig(settings: Settings): LogConfig {
   return {
     ...DEFAULT_LOG_CONFIG,
-    segmentBytes: settings.get('metadata.log.segment.bytes'),
+    // The internal one, for tests, has no lower bound.
+    segmentBytes: settings.get('internal.metadata.log.segment.bytes') ?? settings.get('metadata.log.segment.bytes'),
     segmentMs: settings.get('metadata.log.segment.ms'),
     // Only what a snapshot covers is deleted, by `clean`.
     cleanupPolicy: 'delete',
