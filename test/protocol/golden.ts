@@ -39,6 +39,11 @@ export function goldenJson(file: string): any {
   return JSON.parse(readFileSync(`${directory}/${file}`, 'utf8'));
 }
 
+/** Sets other than the usual one need not have every file. */
+export function hasGoldenFile(file: string): boolean {
+  return existsSync(`${directory}/${file}`);
+}
+
 /** The lines of a .jsonl.gz file. */
 export function goldenLines(file: string): any[] {
   return parseLines(gunzipSync(readFileSync(`${directory}/${file}`)));
