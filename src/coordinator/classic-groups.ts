@@ -1,35 +1,26 @@
 /**
- * The classic group protocol: what JoinGroup, SyncGroup, Heartbeat, LeaveGroup and the passing of time do to a group.
+ * The requests of the classic group protocol: what JoinGroup, SyncGroup, Heartbeat and LeaveGroup do to a group.
  *
- * Promises: Kafka's rules, code for code (GroupMetadataManager of 4.3.1): the initial delay, rebalance and session timeouts, ids given before joining
- * (KIP-394), static members that come back without a rebalance (KIP-345, 814), members that join and never sync (KIP-568). Every request that waits is answered
- * once. Nothing here waits: time comes from deadlines, and what must be written is returned as records.
+ * Promises: Kafka's rules, code for code (GroupMetadataManager of 4.3.1): ids given before joining (KIP-394), static members that come back without a
+ * rebalance (KIP-345, 814), protocols that have to agree (KIP-559). Every request that waits is answered once, here or by the rebalance (`classic-rebalance.ts`).
  * Does not: validate what needs no group (`group-coordinator.ts` does), store offsets, or know the log.
  *
  * Membership is soft state: a group's records are written when a generation has its assignment or nobody is left, not at every step in between, so these
  * records are not replayed by the shard that wrote them; `settled` undoes or completes what hangs on them.
  */
 import assert from 'node:assert';
-import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
-import type { Value } from '../../protocol/schema.ts';
+import { ErrorCode } from '../../protocol/errors.ts';
 import type { HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest } from '../../protocol/messages/groups.ts';
-import type { Input } from '../../protocol/schema.ts';
-import type { Logger } from '../runtime/logger.ts';
+import type { Input, Value } from '../../protocol/schema.ts';
 import type { Clock, Random } from '../runtime/runtime.ts';
-import { Answer, ClassicGroup, hasSatisfiedHeartbeat, joinError, memberMetadata, NO_ASSIGNMENT, sameProtocols, syncError } from './classic-group.ts';
-import type { ClassicMember, GroupProtocol, JoinAnswer, SyncAnswer } from './classic-group.ts';
-import { Deadline } from './deadline.ts';
+import { Answer, joinError, memberMetadata, NO_ASSIGNMENT, sameProtocols, syncError } from './classic-group.ts';
+import type { ClassicGroup, ClassicMember, GroupProtocol, JoinAnswer, SyncAnswer } from './classic-group.ts';
+import { joinedAnswer, NO_EFFECT, quote } from './classic-rebalance.ts';
+import type { ClassicGroupSettings, ClassicRebalance, Effect } from './classic-rebalance.ts';
 import { coordinatorErrorOf } from './errors.ts';
 import { emptyGroupRecord, groupRecord } from './group-records.ts';
 import type { GroupRecord } from './group-records.ts';
 import type { Outcome } from './shard.ts';
-
-export interface ClassicGroupSettings {
-  readonly initialRebalanceDelayMs: number;
-  readonly groupSizeMax: number;
-  /** How long a member that joins for the first time may be kept waiting before it counts as gone. Not a setting in Kafka either. */
-  readonly newMemberJoinTimeoutMs: number;
-}
 
 /** Who asks. */
 export interface Caller {
@@ -40,9 +31,6 @@ export interface Caller {
   readonly clientHost: string;
 }
 
-export type Effect = Outcome<GroupRecord, null>;
-export const NO_EFFECT: Effect = { records: [], response: null };
-
 /** JoinGroup since version 4 wants a member to come back with the id it was given (KIP-394). */
 const MEMBER_ID_REQUIRED_SINCE = 4;
 /** JoinGroup since version 9 can tell a leader to keep the assignment as it is (KIP-814). */
@@ -51,73 +39,17 @@ const SKIP_ASSIGNMENT_SINCE = 9;
 type Join = Value<typeof JoinGroupRequest>;
 type Sync = Value<typeof SyncGroupRequest>;
 
-/** What this room needs of the one that holds all groups of a shard. */
-export interface Groups {
-  /** Whether the group is still the one of its name: timers may outlive it. */
-  isCurrent(group: ClassicGroup): boolean;
-  /** For what time does: runs the operation as one of the shard's, and writes what it returns. */
-  run(operation: () => Effect): void;
-}
-
 export class ClassicGroups {
   readonly #settings: ClassicGroupSettings;
-  readonly #groups: Groups;
+  readonly #rebalance: ClassicRebalance;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #logger: Logger;
-  readonly #deadline: (overdue: () => void) => Deadline;
 
-  constructor(options: { settings: ClassicGroupSettings; groups: Groups; clock: Clock; random: Random; logger: Logger; deadline: (overdue: () => void) => Deadline }) {
+  constructor(options: { settings: ClassicGroupSettings; rebalance: ClassicRebalance; clock: Clock; random: Random }) {
     this.#settings = options.settings;
-    this.#groups = options.groups;
+    this.#rebalance = options.rebalance;
     this.#clock = options.clock;
     this.#random = options.random;
-    this.#logger = options.logger;
-    this.#deadline = options.deadline;
-  }
-
-  /** A group without members, in no map yet. */
-  create(id: string): ClassicGroup {
-    return new ClassicGroup({ id, state: 'Empty', stateSinceMs: this.#clock.wallMs(), deadline: this.#deadline, onSyncDeadline: (group) => this.#onSyncDeadline(group) });
-  }
-
-  /** A group as a record tells it. Its timers start with `onLoaded`. */
-  load(id: string, value: Extract<GroupRecord, { type: 'group' }>['value'] & object): ClassicGroup {
-    const group = new ClassicGroup({
-      id,
-      state: value.members.length === 0 ? 'Empty' : 'Stable',
-      stateSinceMs: value.currentStateTimestamp,
-      generationId: value.generation,
-      protocolType: value.protocolType === '' ? null : value.protocolType,
-      protocolName: value.protocol,
-      leaderId: value.members.some(({ memberId }) => memberId === value.leader) ? value.leader : null,
-      deadline: this.#deadline,
-      onSyncDeadline: (overdue) => this.#onSyncDeadline(overdue),
-    });
-    for (const one of value.members) {
-      const member = this.#newMember(group, {
-        id: one.memberId,
-        instanceId: one.groupInstanceId,
-        clientId: one.clientId,
-        clientHost: one.clientHost,
-        // Before version 1 of the record there was one timeout for both.
-        rebalanceTimeoutMs: one.rebalanceTimeout === -1 ? one.sessionTimeout : one.rebalanceTimeout,
-        sessionTimeoutMs: one.sessionTimeout,
-        protocolType: value.protocolType,
-        protocols: [{ name: value.protocol ?? '', metadata: Buffer.from(one.subscription) }],
-        assignment: Buffer.from(one.assignment),
-      });
-      group.add(member, null);
-    }
-    group.subscribedTopics = group.computeSubscribedTopics();
-    return group;
-  }
-
-  onLoaded(group: ClassicGroup): void {
-    for (const member of group.members.values()) member.session.set(member.sessionTimeoutMs);
-    if (group.members.size > this.#settings.groupSizeMax) {
-      this.#groups.run(() => this.#prepareRebalance(group, `it has ${group.members.size} members, more than the ${this.#settings.groupSizeMax} that group.max.size allows`));
-    }
   }
 
   // ---- JoinGroup
@@ -177,14 +109,7 @@ export class ClassicGroups {
       return this.#addMember(group, request, caller, memberId, answer);
     }
     if (caller.apiVersion < MEMBER_ID_REQUIRED_SINCE) return this.#addMember(group, request, caller, memberId, answer);
-    const deadline = this.#deadline(() =>
-      this.#run(group, () => {
-        group.removePendingJoin(memberId);
-        return group.state === 'PreparingRebalance' && group.hasAllMembersJoined ? this.#completeJoin(group) : NO_EFFECT;
-      }),
-    );
-    group.pendingJoins.set(memberId, deadline);
-    deadline.set(request.sessionTimeoutMs);
+    this.#rebalance.awaitPending(group, memberId, request.sessionTimeoutMs);
     answer.give(joinError(memberId, ErrorCode.MEMBER_ID_REQUIRED));
     return NO_EFFECT;
   }
@@ -222,28 +147,12 @@ export class ClassicGroups {
         answer.give(joinError(memberId, group.state === 'Dead' ? ErrorCode.COORDINATOR_NOT_AVAILABLE : ErrorCode.UNKNOWN_MEMBER_ID));
         return NO_EFFECT;
     }
-    answer.give(this.#joinedAnswer(group, member));
+    answer.give(joinedAnswer(group, member));
     return NO_EFFECT;
   }
 
-  /** The current generation as this member sees it: the leader alone sees the others. */
-  #joinedAnswer(group: ClassicGroup, member: ClassicMember): JoinAnswer {
-    return {
-      errorCode: ErrorCode.NONE,
-      memberId: member.id,
-      generationId: group.generationId,
-      protocolType: group.protocolType,
-      protocolName: group.protocolName,
-      leader: group.leaderId ?? '',
-      members:
-        group.leaderId !== member.id || group.state === 'Stable'
-          ? []
-          : Array.from(group.members.values(), (one) => ({ memberId: one.id, groupInstanceId: one.instanceId, metadata: memberMetadata(one, group.protocolName) })),
-    };
-  }
-
   #addMember(group: ClassicGroup, request: Join, caller: Caller, memberId: string, answer: Answer<JoinAnswer>): Effect {
-    const member = this.#newMember(group, {
+    const member = this.#rebalance.newMember(group, {
       id: memberId,
       instanceId: request.groupInstanceId,
       clientId: caller.clientId,
@@ -259,12 +168,12 @@ export class ClassicGroups {
     group.add(member, answer);
     // It cannot send heartbeats yet. If its client gave up, many of its kind may wait here: after this time it is expected to have asked again.
     member.session.set(this.#settings.newMemberJoinTimeoutMs);
-    return this.#rebalanceOrCompleteJoin(group, `new member ${quote(memberId)}`);
+    return this.#rebalance.prepareOrCompleteJoin(group, `new member ${quote(memberId)}`);
   }
 
   #updateMember(group: ClassicGroup, request: Join, member: ClassicMember, reason: string, answer: Answer<JoinAnswer>): Effect {
     group.update(member, { protocols: ownProtocols(request), rebalanceTimeoutMs: request.rebalanceTimeoutMs, sessionTimeoutMs: request.sessionTimeoutMs }, answer);
-    return this.#rebalanceOrCompleteJoin(group, reason);
+    return this.#rebalance.prepareOrCompleteJoin(group, reason);
   }
 
   /** KIP-345: a known instance without a member id is a restarted one. It takes its own place again. */
@@ -272,19 +181,19 @@ export class ClassicGroups {
     const old = group.members.get(oldId)!;
     const before = { protocols: old.protocols, rebalanceTimeoutMs: old.rebalanceTimeoutMs, sessionTimeoutMs: old.sessionTimeoutMs };
     const oldLeader = group.leaderId;
-    const member = this.#newMember(group, { ...old, id: newId });
+    const member = this.#rebalance.newMember(group, { ...old, id: newId });
     group.replaceStaticMember(oldId, member);
     member.session.set(old.sessionTimeoutMs);
     group.update(member, { protocols: ownProtocols(request), rebalanceTimeoutMs: request.rebalanceTimeoutMs, sessionTimeoutMs: request.sessionTimeoutMs }, answer);
     switch (group.state) {
       case 'Stable':
         if (group.selectProtocol() === group.protocolName) break;
-        return this.#rebalanceOrCompleteJoin(group, `instance ${quote(request.groupInstanceId)} came back and changes the protocol`);
+        return this.#rebalance.prepareOrCompleteJoin(group, `instance ${quote(request.groupInstanceId)} came back and changes the protocol`);
       case 'CompletingRebalance':
         // The leader may assign to the old id, and the new one would get nothing.
-        return this.#prepareRebalance(group, `instance ${quote(request.groupInstanceId)} came back`);
+        return this.#rebalance.prepare(group, `instance ${quote(request.groupInstanceId)} came back`);
       default:
-        return this.#maybeCompleteJoin(group);
+        return this.#rebalance.maybeCompleteJoin(group);
     }
     // No rebalance: the new member id is written down, and the member is told of the generation that goes on.
     const generationId = group.generationId;
@@ -296,8 +205,8 @@ export class ClassicGroups {
         if (error !== null) {
           const code = coordinatorErrorOf(error);
           if (member.awaitingJoin === answer) {
-            group.completeJoin(member, { ...this.#joinedAnswer(group, member), errorCode: code, memberId: '', leader: oldLeader ?? '', members: [] });
-            const restored = this.#newMember(group, { ...member, ...before, id: oldId });
+            group.completeJoin(member, { ...joinedAnswer(group, member), errorCode: code, memberId: '', leader: oldLeader ?? '', members: [] });
+            const restored = this.#rebalance.newMember(group, { ...member, ...before, id: oldId });
             group.replaceStaticMember(newId, restored);
             restored.session.set(restored.sessionTimeoutMs);
           }
@@ -308,7 +217,7 @@ export class ClassicGroups {
         if (caller.apiVersion >= SKIP_ASSIGNMENT_SINCE) {
           const isLeader = group.leaderId === newId;
           group.completeJoin(member, {
-            ...this.#joinedAnswer(group, member),
+            ...joinedAnswer(group, member),
             skipAssignment: isLeader,
             members: isLeader
               ? Array.from(group.members.values(), (one) => ({ memberId: one.id, groupInstanceId: one.instanceId, metadata: memberMetadata(one, group.protocolName) }))
@@ -316,86 +225,10 @@ export class ClassicGroups {
           });
         } else {
           // An older client would assign anew if it learned that it leads: it is told of the leader of before, which is nobody.
-          group.completeJoin(member, { ...this.#joinedAnswer(group, member), leader: oldLeader ?? '', members: [] });
+          group.completeJoin(member, { ...joinedAnswer(group, member), leader: oldLeader ?? '', members: [] });
         }
       },
     };
-  }
-
-  // ---- the joining phase
-
-  #rebalanceOrCompleteJoin(group: ClassicGroup, reason: string): Effect {
-    return group.canRebalance ? this.#prepareRebalance(group, reason) : this.#maybeCompleteJoin(group);
-  }
-
-  #prepareRebalance(group: ClassicGroup, reason: string): Effect {
-    if (group.state === 'CompletingRebalance') this.#answerSyncs(group, ErrorCode.REBALANCE_IN_PROGRESS);
-    group.pendingSyncs.clear();
-    group.syncDeadline.cancel();
-    const isInitial = group.state === 'Empty';
-    group.transitionTo('PreparingRebalance', this.#clock.wallMs());
-    this.#logger.info(`group ${quote(group.id)}: rebalance after generation ${group.generationId}: ${reason}`);
-    if (isInitial) {
-      // More members are likely to follow at once, so the first generation waits for them.
-      const delayMs = this.#settings.initialRebalanceDelayMs;
-      this.#delayFirstGeneration(group, delayMs, Math.max(group.rebalanceTimeoutMs - delayMs, 0));
-      return NO_EFFECT;
-    }
-    if (group.hasAllMembersJoined) return this.#completeJoin(group);
-    group.onJoinDeadline = () => this.#run(group, () => this.#completeJoin(group));
-    group.joinDeadline.set(group.rebalanceTimeoutMs);
-    return NO_EFFECT;
-  }
-
-  #delayFirstGeneration(group: ClassicGroup, delayMs: number, remainingMs: number): void {
-    group.onJoinDeadline = () =>
-      this.#run(group, () => {
-        if (!group.newMemberAdded || remainingMs === 0) return this.#completeJoin(group);
-        group.newMemberAdded = false;
-        this.#delayFirstGeneration(group, Math.min(this.#settings.initialRebalanceDelayMs, remainingMs), Math.max(remainingMs - delayMs, 0));
-        return NO_EFFECT;
-      });
-    group.joinDeadline.set(delayMs);
-  }
-
-  #maybeCompleteJoin(group: ClassicGroup): Effect {
-    if (group.state !== 'PreparingRebalance' || group.previousState === 'Empty' || !group.hasAllMembersJoined) return NO_EFFECT;
-    return this.#completeJoin(group);
-  }
-
-  /** Ends the joining phase: who is not here now, and is not static, is out; the others are told of their generation. */
-  #completeJoin(group: ClassicGroup): Effect {
-    group.joinDeadline.cancel();
-    for (const member of [...group.members.values()]) {
-      if (member.awaitingJoin !== null || member.instanceId !== null) continue;
-      this.#logger.info(`group ${quote(group.id)}: member ${quote(member.id)} did not join in time and is removed`);
-      group.remove(member.id);
-    }
-    if (!group.electJoinedLeader() && group.members.size > 0) {
-      // Only static members are left, and none has come: wait for one of them, or for their sessions to end.
-      group.onJoinDeadline = () => this.#run(group, () => this.#completeJoin(group));
-      group.joinDeadline.set(group.rebalanceTimeoutMs);
-      return NO_EFFECT;
-    }
-    group.initNextGeneration(this.#clock.wallMs());
-    if (group.state === 'Empty') {
-      this.#logger.info(`group ${quote(group.id)}: generation ${group.generationId} is empty`);
-      // If this fails, the generation before lives on in the log with members who will time out.
-      return { records: [groupRecord(group)], response: null, replay: false, settled: (error) => this.#warnNotWritten(group, error) };
-    }
-    this.#logger.info(`group ${quote(group.id)}: generation ${group.generationId} has ${group.members.size} members`);
-    for (const member of group.members.values()) {
-      group.completeJoin(member, this.#joinedAnswer(group, member));
-      member.session.set(member.sessionTimeoutMs);
-      member.isNew = false;
-      group.pendingSyncs.add(member.id);
-    }
-    group.syncDeadline.set(group.rebalanceTimeoutMs);
-    return NO_EFFECT;
-  }
-
-  #warnNotWritten(group: ClassicGroup, error: KafkaError | null): void {
-    if (error !== null) this.#logger.warn(`group ${quote(group.id)}: its generation ${group.generationId} without members could not be written: ${error.message}`);
   }
 
   // ---- SyncGroup
@@ -455,8 +288,8 @@ export class ClassicGroups {
         if (group.state !== 'CompletingRebalance' || group.generationId !== generationId) return;
         if (error !== null) {
           const code = coordinatorErrorOf(error);
-          this.#answerSyncs(group, code);
-          this.#groups.run(() => this.#rebalanceOrCompleteJoin(group, `its assignment could not be written (error ${code})`));
+          this.#rebalance.answerSyncs(group, code);
+          this.#rebalance.run(group, () => this.#rebalance.prepareOrCompleteJoin(group, `its assignment could not be written (error ${code})`));
           return;
         }
         for (const member of group.members.values()) member.assignment = assignments.get(member.id) ?? NO_ASSIGNMENT;
@@ -471,23 +304,6 @@ export class ClassicGroups {
 
   #assignmentAnswer(group: ClassicGroup, member: ClassicMember): SyncAnswer {
     return { errorCode: ErrorCode.NONE, protocolType: group.protocolType, protocolName: group.protocolName, assignment: member.assignment };
-  }
-
-  #answerSyncs(group: ClassicGroup, errorCode: ErrorCode): void {
-    for (const member of group.members.values()) {
-      member.assignment = NO_ASSIGNMENT;
-      if (group.completeSync(member, syncError(errorCode))) member.session.set(member.sessionTimeoutMs);
-    }
-  }
-
-  /** KIP-568: who joined and never asked for its assignment holds up nobody for longer than a rebalance. */
-  #onSyncDeadline(group: ClassicGroup): void {
-    this.#run(group, () => {
-      if (group.pendingSyncs.size === 0 || (group.state !== 'CompletingRebalance' && group.state !== 'Stable')) return NO_EFFECT;
-      const gone = [...group.pendingSyncs];
-      for (const memberId of gone) group.remove(memberId);
-      return this.#prepareRebalance(group, `members ${gone.map(quote).join(', ')} joined and did not sync`);
-    });
   }
 
   // ---- Heartbeat, LeaveGroup, session timeouts
@@ -525,43 +341,8 @@ export class ClassicGroups {
       members.push({ memberId, groupInstanceId, errorCode });
     }
     let effect = NO_EFFECT;
-    if (hasLeft && group.state !== 'Empty') effect = this.#rebalanceOrCompleteJoin(group, 'members left');
+    if (hasLeft && group.state !== 'Empty') effect = this.#rebalance.prepareOrCompleteJoin(group, 'members left');
     return { ...effect, response: { errorCode: ErrorCode.NONE, members } };
-  }
-
-  #onSessionEnd(group: ClassicGroup, member: ClassicMember): void {
-    this.#run(group, () => {
-      if (group.members.get(member.id) !== member || hasSatisfiedHeartbeat(member)) return NO_EFFECT;
-      this.#logger.info(`group ${quote(group.id)}: the session of member ${quote(member.id)} has ended`);
-      group.remove(member.id);
-      if (group.state === 'Stable' || group.state === 'CompletingRebalance') return this.#rebalanceOrCompleteJoin(group, `the session of ${quote(member.id)} has ended`);
-      return group.state === 'PreparingRebalance' && group.hasAllMembersJoined ? this.#completeJoin(group) : NO_EFFECT;
-    });
-  }
-
-  // ----
-
-  #run(group: ClassicGroup, operation: () => Effect): void {
-    this.#groups.run(() => (group.state !== 'Dead' && this.#groups.isCurrent(group) ? operation() : NO_EFFECT));
-  }
-
-  #newMember(group: ClassicGroup, fields: Omit<ClassicMember, 'awaitingJoin' | 'awaitingSync' | 'isNew' | 'session'>): ClassicMember {
-    const member: ClassicMember = {
-      id: fields.id,
-      instanceId: fields.instanceId,
-      clientId: fields.clientId,
-      clientHost: fields.clientHost,
-      rebalanceTimeoutMs: fields.rebalanceTimeoutMs,
-      sessionTimeoutMs: fields.sessionTimeoutMs,
-      protocolType: fields.protocolType,
-      protocols: fields.protocols,
-      assignment: fields.assignment,
-      awaitingJoin: null,
-      awaitingSync: null,
-      isNew: false,
-      session: this.#deadline(() => this.#onSessionEnd(group, member)),
-    };
-    return member;
   }
 
   /** As java.util.UUID prints a random one, which is how Kafka ends member ids. */
@@ -577,9 +358,4 @@ export class ClassicGroups {
 /** Metadata outlives the frame that it came in, which may be far larger. */
 function ownProtocols(request: Join): GroupProtocol[] {
   return request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }));
-}
-
-/** Ids are a client's words: in a log line they stay on their line, and of bounded length. */
-function quote(id: string | null): string {
-  return JSON.stringify(id !== null && id.length > 200 ? `${id.slice(0, 200)}...` : id);
 }

@@ -14,8 +14,10 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Clock, Random, Timers } from '../runtime/runtime.ts';
 import { ClassicGroup, joinError, memberMetadata, syncError } from './classic-group.ts';
 import type { Answer, JoinAnswer, SyncAnswer } from './classic-group.ts';
-import { ClassicGroups, NO_EFFECT } from './classic-groups.ts';
-import type { Caller, ClassicGroupSettings, Effect } from './classic-groups.ts';
+import { ClassicGroups } from './classic-groups.ts';
+import type { Caller } from './classic-groups.ts';
+import { ClassicRebalance, NO_EFFECT } from './classic-rebalance.ts';
+import type { ClassicGroupSettings, Effect } from './classic-rebalance.ts';
 import { Deadline } from './deadline.ts';
 import { groupTombstone, offsetTombstone } from './group-records.ts';
 import type { GroupRecord } from './group-records.ts';
@@ -50,6 +52,7 @@ export class GroupShard implements StateMachine<GroupRecord> {
   readonly #groups: TimelineMap<string, Group>;
   readonly #offsets: Offsets;
   readonly #classic: ClassicGroups;
+  readonly #rebalance: ClassicRebalance;
   readonly #expiry: Deadline;
 
   constructor(options: {
@@ -69,14 +72,14 @@ export class GroupShard implements StateMachine<GroupRecord> {
     this.#groups = new TimelineMap<string, Group>(options.timeline, { undone: (group) => this.#onGroupUndone(group) });
     this.#offsets = new Offsets(options.timeline);
     const deadline = (overdue: () => void): Deadline => new Deadline(options.clock, options.timers, overdue);
-    this.#classic = new ClassicGroups({
+    this.#rebalance = new ClassicRebalance({
       settings: options.settings,
       groups: { isCurrent: (group) => this.#groups.get(group.id) === group, run: options.run },
       clock: options.clock,
-      random: options.random,
       logger: options.logger,
       deadline,
     });
+    this.#classic = new ClassicGroups({ settings: options.settings, rebalance: this.#rebalance, clock: options.clock, random: options.random });
     this.#expiry = deadline(() => this.#onExpiryDue());
   }
 
@@ -86,12 +89,12 @@ export class GroupShard implements StateMachine<GroupRecord> {
     switch (record.type) {
       case 'offset':
         // Whoever commits without joining has a group all the same, of nobody.
-        if (record.value !== null && !this.#groups.has(record.group)) this.#groups.set(record.group, this.#classic.create(record.group));
+        if (record.value !== null && !this.#groups.has(record.group)) this.#groups.set(record.group, this.#rebalance.create(record.group));
         this.#offsets.replay(record, position);
         return;
       case 'group':
         if (record.value === null) this.#groups.delete(record.group);
-        else this.#groups.set(record.group, this.#classic.load(record.group, record.value));
+        else this.#groups.set(record.group, this.#rebalance.load(record.group, record.value));
         return;
       case 'other':
         this.#replayOther(record);
@@ -115,7 +118,7 @@ export class GroupShard implements StateMachine<GroupRecord> {
   }
 
   onLoaded(): void {
-    for (const group of this.#groups.values()) if (group.type === 'classic') this.#classic.onLoaded(group);
+    for (const group of this.#groups.values()) if (group.type === 'classic') this.#rebalance.onLoaded(group);
     this.#expiry.set(this.#settings.offsetsRetentionCheckIntervalMs);
   }
 
@@ -142,7 +145,7 @@ export class GroupShard implements StateMachine<GroupRecord> {
       answer.give(joinError(request.memberId, ErrorCode.UNKNOWN_MEMBER_ID));
       return NO_EFFECT;
     }
-    const group = this.#classic.create(request.groupId);
+    const group = this.#rebalance.create(request.groupId);
     this.#groups.set(group.id, group);
     const effect = this.#classic.join(group, true, request, caller, answer);
     // An empty group of another kind gives way; its records go with it.
