@@ -16,10 +16,10 @@ export interface DecompressionLimits {
 export const RATIO_FREE_BYTES = 1024 * 1024;
 
 /**
- * Twice the largest request that a broker takes by default, and more than gzip (1,032), LZ4 (255) and Snappy (21) can reach at all, so that the
- * ratio stops only zstd, whose frames can claim 40,000 and more.
+ * No output longer than the largest request that a broker takes by default (`socket.request.max.bytes`): uncompressed, it could not have come either.
+ * The ratio is more than gzip (1,032), LZ4 (255) and Snappy (21) can reach at all, so it stops only zstd, whose frames can claim 40,000 and more.
  */
-export const DECOMPRESSION_LIMITS: DecompressionLimits = { outputBytesMax: 200 * 1024 * 1024, ratioMax: 4096 };
+export const DECOMPRESSION_LIMITS: DecompressionLimits = { outputBytesMax: 100 * 1024 * 1024, ratioMax: 4096 };
 
 /**
  * Most frames of zstd, or members of gzip, in one payload. Clients write one; each costs a call of 5 to 15 us however small it is, so that a

@@ -1,8 +1,8 @@
 /**
  * The codecs of record batches, each bounded before it runs and while it runs.
  *
- * Promises: `decompress` gives at most what the limits allow and holds no more memory than that plus one block; anything else that is wrong with
- * the bytes is a DecompressionError too. `compress` gives what every Kafka client reads.
+ * Promises: `decompress` gives at most what the limits allow and holds at most twice that while it joins the pieces; anything else that is wrong
+ * with the bytes is a DecompressionError too. `compress` gives what every Kafka client reads.
  * Does not: compress to the same bytes as Kafka's libraries (a compressor's output is its own affair), or choose codecs and levels.
  */
 import { outputBytesAllowed, type DecompressionLimits } from './bound.ts';

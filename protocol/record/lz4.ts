@@ -1,7 +1,7 @@
 /**
  * LZ4 frames, as Kafka stores them: the frame is read here, its blocks by `lz4-napi`.
  *
- * Promises: no block is decoded before its length, its greatest output and the budget that is left are checked, so memory stays within the
+ * Promises: no block is decoded before its length, its greatest output and the budget that is left are checked, so the output stays within the
  * budget plus one block; independent and linked blocks, any block size, block checksums. What follows the end mark is left alone, as Kafka does.
  * Does not: check the content checksum, because Kafka does not either and a frame that it has accepted must stay readable; dictionaries, skippable
  * frames, several frames (Kafka's reader has none of them).

@@ -17,6 +17,7 @@ import type { ProducedBatch, ProduceRules } from './validate.ts';
 export function storedForm(buffer: Buffer, at: number, rules: ProduceRules, nowMs: number, found: ProducedBatch): Buffer {
   const batch = buffer.subarray(at, at + found.sizeInBytes);
   const stored = found.storedCompression === found.producedCompression ? batch : recode(batch, rules, found);
+  found.payload = undefined;
   const stamp = rules.timestampType === TimestampType.LOG_APPEND_TIME ? nowMs : found.maxTimestamp;
   if (timestampType(stored, 0) !== rules.timestampType || maxTimestamp(stored, 0) !== stamp) setMaxTimestampAndType(stored, 0, rules.timestampType, stamp);
   return stored;

@@ -51,7 +51,7 @@ function describeRejection(rejection: Rejection, found: ProducedBatch, topicPart
     }
     case 'log append time': {
       // The name of the Java class that Kafka has read the record with shows.
-      const isPartial = found.payload !== undefined && found.storedCompression !== CompressionType.NONE && found.storedCompression === found.producedCompression;
+      const isPartial = found.producedCompression !== CompressionType.NONE && found.storedCompression === found.producedCompression;
       const record = `${isPartial ? 'Partial' : ''}DefaultRecord(offset=${offset}, timestamp=${timestamp}, key=${keyBytes} bytes, value=${valueBytes} bytes)`;
       return `Invalid timestamp type in message ${record}. Producer should not set timestamp type to LogAppendTime.`;
     }

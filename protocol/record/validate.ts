@@ -14,7 +14,8 @@ import assert from 'node:assert';
 import { ErrorCode, KafkaError } from '../errors.ts';
 import {
   baseOffset, baseSequence, baseTimestamp, CompressionType, compressionType, hasProducerId, isControl, lastOffsetDelta, magic, maxTimestamp,
-  NO_TIMESTAMP, PRODUCER_EPOCH_AT, producerId, recordCount, RECORD_BATCH_OVERHEAD, sizeInBytes, TimestampType, timestampType,
+  NO_TIMESTAMP, PRODUCER_EPOCH_AT, producerId, recordCount, RECORD_BATCH_OVERHEAD, saturate, sizeInBytes, TimestampType,
+  timestampType,
 } from './batch.ts';
 import { CORRUPT, INCOMPLETE, isIntact, nextBatchBytes } from './batches.ts';
 import { DECOMPRESSION_LIMITS, DecompressionError, type DecompressionLimits } from './bound.ts';
@@ -83,7 +84,7 @@ export class ProducedBatch {
   producedCompression: CompressionType = CompressionType.NONE;
   /** The codec that it will be stored in. */
   storedCompression: CompressionType = CompressionType.NONE;
-  /** The decompressed records, where validation had to decompress them. */
+  /** The decompressed records, where validation had to decompress them and storing will write them in another codec. */
   payload: Buffer | undefined;
   /** The records that are refused, when single records are the reason. `rejections.ts` has the words for a client. */
   rejections: readonly Rejection[] = NO_REJECTIONS;
@@ -96,6 +97,7 @@ const walk = new RecordWalk();
  * Returns an ErrorCode, NONE when the batch may be stored.
  */
 export function validateProduced(buffer: Buffer, at: number, end: number, apiVersion: number, rules: ProduceRules, nowMs: number, found: ProducedBatch): ErrorCode {
+  found.sizeInBytes = 0;
   found.payload = undefined;
   found.rejections = NO_REJECTIONS;
   const framing = checkFraming(buffer, at, end, apiVersion);
@@ -169,7 +171,7 @@ function walkRecords(buffer: Buffer, at: number, codec: number, rules: ProduceRu
   }
   const payload = decompressPayload(buffer, at, rules.decompression);
   walk.walk(payload, 0, payload.length, found.recordCount, baseTimestamp(buffer, at));
-  found.payload = payload;
+  if (found.storedCompression !== codec) found.payload = payload;
   found.hasSequentialOffsets = walk.hasSequentialOffsets;
   // Kafka takes gaps between offsets in an uncompressed batch as they are, and closes them when it writes the batch in another codec. A compressed
   // batch that keeps its codec it has read without keys and values, and so fails to write it anew (an UnsupportedOperationException; tried).
@@ -207,7 +209,8 @@ function checkRecords(buffer: Buffer, at: number, rules: ProduceRules, nowMs: nu
     least = greatest === NO_TIMESTAMP ? Infinity : greatest;
     withoutTimestamp = greatest === NO_TIMESTAMP ? found.recordCount : 0;
   }
-  found.maxTimestamp = Math.max(NO_TIMESTAMP, greatest);
+  // Where log append time replaces them, records may have times that nothing could carry.
+  found.maxTimestamp = saturate(Math.max(NO_TIMESTAMP, greatest));
   const isRefused = (rules.keysRequired && walk.recordsWithoutKey > 0)
     || (rules.timestampType === TimestampType.CREATE_TIME && isOutOfRange(least, greatest, rules, nowMs))
     // Kafka looks at the type only where it has not looked at the time: a producer's log append time passes when it is in range.

@@ -11,6 +11,8 @@
  */
 import { malformedRecord, VarintReader } from './varint.ts';
 
+const NOTHING = Buffer.alloc(0);
+
 export class RecordWalk {
   /** The greatest and the least timestamp, +-Infinity where there are no records. Records without a timestamp (-1) do not count for the least. */
   maxTimestamp = -Infinity;
@@ -22,8 +24,16 @@ export class RecordWalk {
 
   readonly #slow = new VarintReader();
 
-  /** `count` records in `buffer[start, end)`, with timestamps relative to `baseTimestamp`. */
+  /** `count` records in `buffer[start, end)`, with timestamps relative to `baseTimestamp`. The buffer is not kept. */
   walk(buffer: Buffer, start: number, end: number, count: number, baseTimestamp: number): void {
+    try {
+      this.#walk(buffer, start, end, count, baseTimestamp);
+    } finally {
+      this.#slow.buffer = NOTHING;
+    }
+  }
+
+  #walk(buffer: Buffer, start: number, end: number, count: number, baseTimestamp: number): void {
     let maxTimestamp = -Infinity;
     let minTimestamp = Infinity;
     let recordsWithoutKey = 0;

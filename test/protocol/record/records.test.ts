@@ -5,6 +5,7 @@ import * as batch from '../../../protocol/record/batch.ts';
 import { buildBatch, wrapRecords } from '../../../protocol/record/build.ts';
 import { ControlRecordType, decodeControlType, encodeControlKey } from '../../../protocol/record/control.ts';
 import { readBatch, RecordCursor, readRecords } from '../../../protocol/record/records.ts';
+import { RecordWalk } from '../../../protocol/record/walk.ts';
 import { sizeOfVarint, sizeOfVarlong, VarintReader, writeVarint, writeVarlong } from '../../../protocol/record/varint.ts';
 
 function codeOf(run: () => unknown): number {
@@ -116,8 +117,10 @@ describe('building', () => {
     const built = buildBatch({ baseOffset: 5, lastOffsetDelta: 3, records: [], maxTimestamp: 99 });
     expect(readBatch(built, 0)).toMatchObject({ baseOffset: 5, lastOffset: 8, maxTimestamp: 99, records: [] });
     // The cleaner keeps the codec of a batch that it has emptied; nothing is there to decompress.
-    built.writeInt16BE(batch.CompressionType.ZSTD, batch.ATTRIBUTES_AT);
-    expect(readRecords(built, 0)).toEqual([]);
+    for (const codec of Object.values(batch.CompressionType)) {
+      built.writeInt16BE(codec, batch.ATTRIBUTES_AT);
+      expect(readRecords(built, 0)).toEqual([]);
+    }
   });
 
   test('control records', () => {
@@ -188,6 +191,17 @@ describe('the cursor', () => {
     expect(codeOf(() => readRecords(around(payload, 1), 0))).toBe(ErrorCode.INVALID_RECORD);
     // The same inside a larger buffer: what follows the batch is not the record's.
     expect(codeOf(() => readRecords(Buffer.concat([around(payload, 1), record]), 0))).toBe(ErrorCode.INVALID_RECORD);
+    // And to the walk, which shares no code with the cursor.
+    const walk = new RecordWalk();
+    expect(codeOf(() => walk.walk(payload, 0, payload.length, 1, 1000))).toBe(ErrorCode.INVALID_RECORD);
+    expect(codeOf(() => walk.walk(Buffer.concat([payload, record]), 0, payload.length, 1, 1000))).toBe(ErrorCode.INVALID_RECORD);
+  });
+
+  test('the walk takes what the cursor takes', () => {
+    const walk = new RecordWalk();
+    walk.walk(Buffer.concat([record, record]), 0, 2 * record.length, 2, 1000);
+    expect([walk.minTimestamp, walk.maxTimestamp, walk.recordsWithoutKey, walk.hasSequentialOffsets]).toEqual([1002, 1002, 0, false]);
+    for (const count of [1, 3]) expect(codeOf(() => walk.walk(Buffer.concat([record, record]), 0, 2 * record.length, count, 1000))).toBe(ErrorCode.INVALID_RECORD);
   });
 
   test('refuses a count that is too high at the end, and one that is too low at the last record', () => {

@@ -321,6 +321,23 @@ describe('the form in which a batch is stored', () => {
     expect(readRecords(result, 0).every((record) => record.timestamp === NOW + 77)).toBe(true);
   });
 
+  test('times that nothing could carry are gone under log append time, whatever the codec', () => {
+    for (const from of CODECS) {
+      const bytes = good({ compression: from, records: [{ timestamp: 2n ** 63n - 1n }, { timestamp: 0 }, { timestamp: -(2n ** 63n) }] });
+      for (const to of CODECS) {
+        const result = stored(Buffer.from(bytes), { timestampType: LOG_APPEND_TIME, compression: to });
+        expect(readRecords(result, 0).map((record) => record.timestamp)).toEqual([NOW, NOW, NOW]);
+      }
+    }
+  });
+
+  test('nothing of a batch is held when it is stored', () => {
+    stored(good({ compression: GZIP }), { compression: ZSTD });
+    expect(found.payload).toBeUndefined();
+    stored(good({ compression: GZIP }));
+    expect(found.payload).toBeUndefined();
+  });
+
   test('the level of the codec', () => {
     const records = [{ timestamp: NOW, value: Buffer.from(Array.from({ length: 50_000 }, (_, i) => (i * i) % 97)) }];
     const size = (compressionLevel: number): number => stored(good({ records }), { compression: GZIP, compressionLevel }).length;
