@@ -22,6 +22,13 @@ export interface LogEvents {
   onFailed: (error: StorageError) => void;
 }
 
+/**
+ * Writes of up to this many bytes are made at once: they only copy into the page cache, while the way through the thread pool and back costs more than
+ * the copy. Measured per write, processor time of all threads: 170 bytes 5 against 22 us, 16 KiB 6 against 57, 64 KiB 28 against 82. Larger ones are
+ * left to a thread, so that the copy and the next batches' checks share two processors.
+ */
+const SYNCHRONOUS_BYTES_MAX = 64 * 1024;
+
 const DONE: Promise<void> = Promise.resolve();
 
 export class LogWriter {
@@ -102,12 +109,16 @@ export class LogWriter {
 
   async #writeSegment({ segment, buffers, bytes }: SegmentWrite): Promise<void> {
     const file = segment.file();
-    segment.handle.pins++;
-    try {
-      segment.dirty = true;
-      await file.write(buffers, segment.writtenBytes);
-    } finally {
-      segment.unpin();
+    segment.dirty = true;
+    if (bytes <= SYNCHRONOUS_BYTES_MAX) {
+      file.writeSync(buffers, segment.writtenBytes);
+    } else {
+      segment.handle.pins++;
+      try {
+        await file.write(buffers, segment.writtenBytes);
+      } finally {
+        segment.unpin();
+      }
     }
     segment.writtenBytes += bytes;
   }

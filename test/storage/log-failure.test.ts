@@ -7,15 +7,17 @@ import { MemoryDisk } from '../../storage/memory-disk.ts';
 import { accept, CLIENT, contents, COORDINATOR, DIRECTORY, fill, markerBatch, NOW_MS, numbered, openLog, testBatch } from './log-fixture.ts';
 import type { Log } from '../../storage/log.ts';
 
-/** The next write of the active segment, or of any segment, takes half of the bytes and then fails. */
+/** The next write of the file, made at once or not, takes half of the bytes and then fails. */
 function failNextWrite(file: DiskFile, code: string): void {
-  const { write } = file;
-  file.write = async (buffers, position) => {
+  const { write, writeSync } = file;
+  file.writeSync = (buffers, position) => {
+    file.writeSync = writeSync;
     file.write = write;
     const bytes = Buffer.concat(buffers);
-    await write.call(file, [bytes.subarray(0, Math.floor(bytes.length / 2))], position);
+    writeSync.call(file, [bytes.subarray(0, Math.floor(bytes.length / 2))], position);
     throw new DiskError(code, file.path, 'write');
   };
+  file.write = async (buffers, position) => file.writeSync(buffers, position);
 }
 
 function failSyncs(file: DiskFile): { count: number } {
@@ -42,6 +44,18 @@ function listen(log: Log): Told {
 }
 
 describe('a full disk', () => {
+  it('does so for large writes, which a thread makes, too', async () => {
+    const { log, disk } = openLog();
+    const told = listen(log);
+    failNextWrite(log.segments.active.file(), 'ENOSPC');
+    accept(log, testBatch({ values: ['x'.repeat(200_000)] }));
+    await log.write();
+    expect(told.refused).toEqual([['ENOSPC', 0]]);
+    expect(disk.readFile(`${DIRECTORY}/00000000000000000000.log`).length).toBe(0);
+    await fill(log, ['a', 'y'.repeat(200_000)]);
+    expect((await contents(log)).map((line) => line.length)).toEqual([3, 200_002]);
+  });
+
   it('takes back what was queued and goes on when there is room', async () => {
     const { log, disk } = openLog();
     await fill(log, ['a']);

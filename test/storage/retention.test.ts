@@ -86,7 +86,7 @@ describe('what is removed', () => {
     const renamed = log.applyRetention(NOW_MS);
     expect(renamed.map((path) => path.slice(DIRECTORY.length + 1))).toEqual([
       '00000000000000000000.timeindex.deleted', '00000000000000000000.index.deleted', '00000000000000000000.log.deleted',
-      '00000000000000000010.snapshot.deleted', '00000000000000000010.timeindex.deleted', '00000000000000000010.index.deleted', '00000000000000000010.log.deleted',
+      '00000000000000000010.timeindex.deleted', '00000000000000000010.index.deleted', '00000000000000000010.log.deleted', '00000000000000000010.snapshot.deleted',
     ]);
     expect(names()).toEqual([
       '00000000000000000000.log.deleted', '00000000000000000010.log.deleted', '00000000000000000010.snapshot.deleted',
