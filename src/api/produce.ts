@@ -35,13 +35,13 @@ export const produceApis = [
     // KAFKA-18659: librdkafka up to 2.9 takes a broker without Produce 0 for one that knows no compression.
     advertisedMin: 0,
     handle,
-    onError: (code, request) => (request.acks === NONE ? closeConnection : refuseAll(request, code)),
+    onError: (code, request) => (request.acks === NONE ? closeConnection : refuseAll(request, code, errorMessage(code))),
   }),
 ];
 
 function handle(request: Request, context: RequestContext): Outcome<Response> | Promise<Outcome<Response>> {
   const { acks } = request;
-  if (acks !== ALL && acks !== LEADER && acks !== NONE) return refuseAll(request, ErrorCode.INVALID_REQUIRED_ACKS);
+  if (acks !== ALL && acks !== LEADER && acks !== NONE) return refuseAll(request, ErrorCode.INVALID_REQUIRED_ACKS, null);
   const nowMs = context.node.runtime.clock.wallMs();
   const waits: { partition: Partition; endOffset: number; draft: Draft }[] = [];
   let failed = false;
@@ -89,7 +89,7 @@ function append(
     return apiVersion < LEADER_HINTS_SINCE ? refusal : { ...refusal, currentLeader: { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch } };
   }
   if (request.acks === ALL && !partition.hasEnoughReplicas) return refused(index, ErrorCode.NOT_ENOUGH_REPLICAS);
-  const appended = appendProduced(partition, records, apiVersion, nowMs);
+  const appended = appendProduced(partition, records, { apiVersion, transactionalId: request.transactionalId }, nowMs);
   if (appended.errorCode !== ErrorCode.NONE) return rejected(index, appended);
   const draft: Draft = {
     index, errorCode: ErrorCode.NONE, baseOffset: appended.baseOffset, logAppendTimeMs: appended.logAppendTimeMs, logStartOffset: appended.logStartOffset,
@@ -106,11 +106,11 @@ function rejected(index: number, { errorCode, logStartOffset, recordErrors, erro
   return { ...refused(index, errorCode), logStartOffset, recordErrors, errorMessage };
 }
 
-function refuseAll(request: Request, code: ErrorCode): Response {
+function refuseAll(request: Request, code: ErrorCode, message: string | null): Response {
   return {
     throttleTimeMs: 0,
     responses: request.topicData.map(({ name, topicId, partitionData }) => ({
-      name, topicId, partitionResponses: partitionData.map(({ index }) => ({ ...refused(index, code), errorMessage: errorMessage(code) })),
+      name, topicId, partitionResponses: partitionData.map(({ index }) => ({ ...refused(index, code), errorMessage: message })),
     })),
   };
 }

@@ -45,12 +45,17 @@ function produceRulesOf(topic: TopicConfig): ProduceRules {
     ...DEFAULT_PRODUCE_RULES,
     batchBytesMax: topic.get('max.message.bytes'),
     timestampType: topic.get('message.timestamp.type') === 'LogAppendTime' ? TimestampType.LOG_APPEND_TIME : TimestampType.CREATE_TIME,
-    timestampBeforeMaxMs: topic.get('message.timestamp.before.max.ms'),
-    timestampAfterMaxMs: topic.get('message.timestamp.after.max.ms'),
+    timestampBeforeMaxMs: unlimited(topic.get('message.timestamp.before.max.ms')),
+    timestampAfterMaxMs: unlimited(topic.get('message.timestamp.after.max.ms')),
     keysRequired: topic.get('cleanup.policy').includes('compact'),
     compression: codec ?? PRODUCER_COMPRESSION,
     ...(level !== undefined && { compressionLevel: level }),
   };
+}
+
+/** Settings of 2^63-1 arrive as the largest safe integer: they mean that there is no bound. */
+function unlimited(ms: number): number {
+  return ms >= Number.MAX_SAFE_INTEGER ? Infinity : ms;
 }
 
 function compressionLevel(topic: TopicConfig, codec: CompressionType | undefined): number | undefined {

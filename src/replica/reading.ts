@@ -85,7 +85,8 @@ async function readOnce(asked: readonly FetchPartition[], options: ReadOptions):
   for (const one of asked) {
     const found = options.find(one);
     if (typeof found === 'number') {
-      answers.push(failed(one, found, null));
+      // Kafka answers what it could not look up with an empty list, and what it could not read with none.
+      answers.push({ ...failed(one, found, null), abortedTransactions: [] });
       mustAnswer = true;
       continue;
     }
@@ -113,8 +114,9 @@ function readPartition(partition: Partition, asked: FetchPartition, bytesLeft: n
   if (asked.lastFetchedEpoch >= 0) {
     // KIP-595: whoever fetched its last record in another epoch than ours at that place must cut back first.
     const end = log.endOffsetForEpoch(asked.lastFetchedEpoch);
-    if (end === null || end.epoch < asked.lastFetchedEpoch || end.endOffset < fetchOffset) {
-      return { ...told, errorCode: ErrorCode.NONE, divergingEpoch: end ?? { epoch: -1, endOffset: -1 }, abortedTransactions: null, records: NO_RECORDS, recordsBytes: 0 };
+    if (end === null) return failed(asked, ErrorCode.OFFSET_OUT_OF_RANGE, null);
+    if (end.epoch < asked.lastFetchedEpoch || end.endOffset < fetchOffset) {
+      return { ...told, errorCode: ErrorCode.NONE, divergingEpoch: end, abortedTransactions: null, records: NO_RECORDS, recordsBytes: 0 };
     }
   }
   if (fetchOffset < logStartOffset || fetchOffset > log.logEndOffset) return failed(asked, ErrorCode.OFFSET_OUT_OF_RANGE, null);
