@@ -7,7 +7,7 @@
  */
 import type { MetadataRecord } from '../../protocol/log-records/metadata.ts';
 import type { Disk } from '../../storage/disk.ts';
-import { joinPath, replaceFileSync } from '../../storage/files.ts';
+import { joinPath, parentOf, replaceFileSync } from '../../storage/files.ts';
 import { writeMetaProperties } from '../../storage/meta-properties.ts';
 import { BOOTSTRAP_FEATURES, ELIGIBLE_LEADER_REPLICAS_VERSION, METADATA_VERSION, METADATA_VERSION_LATEST, metadataVersionRules } from './features.ts';
 import { ResourceType } from './image.ts';
@@ -62,13 +62,20 @@ export interface FormatOptions {
 
 export function formatDirectory(options: FormatOptions): void {
   const { disk, directory, clusterId, nodeId, directoryId, nowMs, voters = null } = options;
-  disk.makeDirectory(directory);
+  makeDurably(disk, directory);
   replaceFileSync(disk, joinPath(directory, BOOTSTRAP_CHECKPOINT), encodeBootstrap(options.bootstrap ?? defaultBootstrap(), nowMs));
   if (voters !== null) {
     const metadata = joinPath(directory, METADATA_DIRECTORY);
-    disk.makeDirectory(metadata);
+    makeDurably(disk, metadata);
     const snapshot = encodeSnapshot([], { epoch: 0, nowMs, lastContainedLogTimestampMs: nowMs, ...voters });
     replaceFileSync(disk, joinPath(metadata, snapshotName({ offset: 0, epoch: 0 })), Buffer.concat(snapshot));
   }
   writeMetaProperties(disk, directory, { clusterId, nodeId, directoryId }, nowMs);
+}
+
+/** Makes the directory, whose parent must be there, so that it is there after a crash too. */
+export function makeDurably(disk: Disk, directory: string): void {
+  if (disk.status(directory) !== undefined) return;
+  disk.makeDirectory(directory);
+  disk.syncDirectory(parentOf(directory));
 }

@@ -16,6 +16,7 @@ import { Log } from '../../storage/log.ts';
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../../storage/log-config.ts';
 import { loadPartitionMetadata, writePartitionMetadata } from '../../storage/partition-metadata.ts';
 import { type MetadataBatch, readBatches } from './batches.ts';
+import { makeDurably } from './bootstrap.ts';
 import { MetadataDelta } from './delta.ts';
 import { MetadataImage } from './image.ts';
 import type { MetadataImages } from './images.ts';
@@ -72,7 +73,7 @@ export class MetadataLog {
     this.#settings = settings;
     this.#logger = options.logger;
     this.#lastSnapshotMs = clock.monotonicMs();
-    disk.makeDirectory(directory);
+    makeDurably(disk, directory);
     removePartialSnapshots(disk, directory);
     if (loadPartitionMetadata(disk, directory).status === 'missing') writePartitionMetadata(disk, directory, METADATA_TOPIC_ID);
     this.log = Log.open({
