@@ -64,7 +64,8 @@ interface Source {
   poll(waitMs: number): Promise<readonly ReadRecord[]>;
   /** Nothing more is wanted. */
   isAtEnd(): boolean;
-  /** All that was polled has been printed. */
+  printed(one: ReadRecord): void;
+  /** After each poll, when its records have been printed. */
   done(): Promise<void>;
   close(): Promise<void>;
 }
@@ -75,22 +76,25 @@ async function print(session: Session, source: Source, format: (found: ReadRecor
   const progress = new Progress(clock);
   let printed = 0;
   let lastMs = clock.monotonicMs();
-  while (!session.isStopping && printed < limits.max && !source.isAtEnd()) {
-    const found = await source.poll(Math.min(POLL_MS, limits.idleMs));
-    for (const one of found) {
-      if (printed === limits.max) break;
-      output.write(format(one));
-      printed++;
-      if (output.isFull) await output.flush();
+  try {
+    while (!session.isStopping && printed < limits.max && !source.isAtEnd()) {
+      const found = await source.poll(Math.min(POLL_MS, limits.idleMs));
+      for (const one of found.slice(0, limits.max - printed)) {
+        output.write(format(one));
+        printed++;
+        source.printed(one);
+        if (output.isFull) await output.flush();
+      }
+      await output.flush();
+      await source.done();
+      if (found.length > 0) lastMs = clock.monotonicMs();
+      else if (clock.monotonicMs() - lastMs >= limits.idleMs) break;
+      if (process.stdout.isTTY !== true) progress.say(() => `${printed} records`);
     }
-    await output.flush();
-    if (printed < limits.max) await source.done();
-    if (found.length > 0) lastMs = clock.monotonicMs();
-    else if (clock.monotonicMs() - lastMs >= limits.idleMs) break;
-    if (process.stdout.isTTY !== true) progress.say(() => `${printed} records`);
+  } finally {
+    progress.end();
+    await source.close();
   }
-  progress.end();
-  await source.close();
   return 0;
 }
 
@@ -107,6 +111,7 @@ async function direct(session: Session, topics: readonly string[], from: string,
   return {
     poll: async (waitMs) => (await reader.poll(waitMs)).filter((one) => !isPastEnd(one)),
     isAtEnd: () => options.end && [...reader.positions].every(([one, position]) => position >= [...ends!].find(([other]) => other.topic === one.topic && other.partition === one.partition)![1]),
+    printed: () => undefined,
     done: async () => undefined,
     close: async () => undefined,
   };
@@ -121,6 +126,7 @@ async function asMember({ client, admin }: Session, topics: readonly string[], f
   return {
     poll: (waitMs) => member.poll(waitMs),
     isAtEnd: () => false,
+    printed: (one) => member.processed(one),
     done: async () => {
       if (clock.monotonicMs() - committedMs < COMMIT_INTERVAL_MS) return;
       committedMs = clock.monotonicMs();

@@ -37,7 +37,7 @@ function oneLine(message: string): string {
 export function diskLine(error: DiskError): string {
   switch (error.code) {
     case 'EBUSY':
-      return `${error.path} is locked by a living process: another broker uses this directory`;
+      return `${error.path.replace(/\/\.lock$/, '')} is in use by ${/held by ([^,]+),/.exec(error.message)?.[1] ?? 'a living process'}: a data directory serves one broker at a time`;
     case 'ENOSPC':
     case 'EDQUOT':
       return `the disk is full (writing ${error.path})`;

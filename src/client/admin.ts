@@ -172,9 +172,11 @@ export class Admin {
   async committedOffsets(groupId: string): Promise<CommittedOffset[]> {
     return this.#client.retrying(async () => {
       const connection = await this.#client.coordinator(groupId);
-      // Version 9 is the last one that speaks of topics by name.
-      const answer = await connection.request(OffsetFetch, { groupId: '', topics: null, groups: [{ groupId, topics: null }] }, { versionMax: 9 });
-      const group = answer.groups[0]!;
+      // From version 8 on a request asks for several groups; version 9 is the last one that speaks of topics by name.
+      const hasBatches = (connection.versionOf(OffsetFetch) ?? 0) >= 8;
+      const request = hasBatches ? { groupId: '', groups: [{ groupId, topics: null }] } : { groupId, topics: null, groups: [] };
+      const answer = await connection.request(OffsetFetch, request, { versionMax: 9 });
+      const group = hasBatches ? answer.groups[0]! : answer;
       throwOn(group.errorCode, `group ${groupId}`);
       return group.topics.flatMap(({ name, partitions }) =>
         partitions.map(({ partitionIndex, committedOffset, metadata }) => ({ topic: name, partition: partitionIndex, offset: committedOffset, metadata })),

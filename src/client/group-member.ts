@@ -2,7 +2,8 @@
  * A member of a classic consumer group, which reads the partitions that the group gives it and commits where it is.
  *
  * Promises: partitions are spread by range over the members of the same protocol, as the `range` assignor of other clients does, so that it can
- * share a group with them; a rebalance commits first and goes on where the group is. Does not: static membership, cooperative rebalances.
+ * share a group with them; only what was told to be processed is committed, and a rebalance commits first. Does not: static membership,
+ * cooperative rebalances.
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import { decodeVersioned, encodeVersioned } from '../../protocol/log-records/framing.ts';
@@ -39,6 +40,8 @@ export class GroupMember {
   #mustRejoin = true;
   #heartbeat: Timer | undefined;
   #left = false;
+  /** The next offset to commit, by topic and partition: of partitions that are ours and that something was read of. */
+  readonly #processed = new Map<string, { place: TopicPartition; next: number }>();
 
   constructor(client: Client, admin: Admin, reader: RecordReader, options: GroupMemberOptions) {
     this.#client = client;
@@ -53,11 +56,17 @@ export class GroupMember {
     return this.#reader.poll(waitMs);
   }
 
-  /** Commits the positions: all that `poll` has given counts as done. */
+  /** The record is done with: the next commit goes past it. */
+  processed({ topic, partition, record }: ReadRecord): void {
+    this.#processed.set(`${topic} ${partition}`, { place: { topic, partition }, next: record.offset + 1 });
+  }
+
+  /** Commits what was processed since the last commit. */
   async commit(): Promise<void> {
-    const { positions } = this.#reader;
-    if (this.#generationId < 0 || positions.size === 0) return;
-    const topics = byTopic([...positions.keys()], (one) => ({ partitionIndex: one.partition, committedOffset: BigInt(positions.get(one)!), committedMetadata: '' }));
+    if (this.#generationId < 0 || this.#processed.size === 0) return;
+    const done = new Map([...this.#processed.values()].map(({ place, next }) => [place, next]));
+    this.#processed.clear();
+    const topics = byTopic([...done.keys()], (one) => ({ partitionIndex: one.partition, committedOffset: BigInt(done.get(one)!), committedMetadata: '' }));
     const { groupId } = this.#options;
     await this.#client.retrying(async () => {
       const connection = await this.#client.coordinator(groupId);
