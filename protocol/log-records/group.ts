@@ -100,7 +100,7 @@ export const ConsumerGroupMetadataValue = message({
   flexible: '0+',
   fields: {
     epoch: int32(),
-    metadataHash: int64().default(0).tagged(0, '0+'),
+    metadataHash: int64Exact().default(0n).tagged(0, '0+'),
   },
 });
 

@@ -1,5 +1,5 @@
 /** Records of __consumer_offsets: share groups. */
-import { array, int32, int64, int8, message, string, struct, uuid } from '../schema.ts';
+import { array, int32, int64, int64Exact, int8, message, string, struct, uuid } from '../schema.ts';
 import { coordinatorRecords } from './framing.ts';
 
 export const ShareGroupMemberMetadataKey = message({
@@ -39,7 +39,7 @@ export const ShareGroupMetadataValue = message({
   flexible: '0+',
   fields: {
     epoch: int32(),
-    metadataHash: int64(),
+    metadataHash: int64Exact(),
   },
 });
 

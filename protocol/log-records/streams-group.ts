@@ -1,5 +1,5 @@
 /** Records of __consumer_offsets: streams groups. */
-import { array, int16, int32, int64, int8, message, string, struct, uint16 } from '../schema.ts';
+import { array, int16, int32, int64, int64Exact, int8, message, string, struct, uint16 } from '../schema.ts';
 import { coordinatorRecords } from './framing.ts';
 
 export const StreamsGroupMetadataKey = message({
@@ -22,7 +22,7 @@ export const StreamsGroupMetadataValue = message({
   flexible: '0+',
   fields: {
     epoch: int32(),
-    metadataHash: int64(),
+    metadataHash: int64Exact(),
     validatedTopologyEpoch: int32().default(-1).tagged(0, '0+'),
     lastAssignmentConfigs: array(struct(lastAssignmentConfig)).nullable().tagged(1, '0+'),
   },
