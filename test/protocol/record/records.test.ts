@@ -182,6 +182,7 @@ describe('the cursor', () => {
     ['a negative number of headers', recordOf(start + '01')],
     ['more headers than bytes', recordOf(start + '02')],
     ['a header without key', recordOf(start + '02' + '0101')],
+    ['a header without key, whose value could be read from the same byte', recordOf(start + '02' + '01')],
     ['a header key beyond the record', recordOf(start + '02' + '0801')],
     ['a header value beyond the record', recordOf(start + '02' + '0008')],
     ['bytes after the headers', recordOf(start + '00' + '00')],
@@ -201,6 +202,9 @@ describe('the cursor', () => {
     const walk = new RecordWalk();
     walk.walk(Buffer.concat([record, record]), 0, 2 * record.length, 2, 1000);
     expect([walk.minTimestamp, walk.maxTimestamp, walk.recordsWithoutKey, walk.hasSequentialOffsets]).toEqual([1002, 1002, 0, false]);
+    // A length that is one too long, where the next record begins all the same.
+    const shifted = Buffer.concat([recordOf(start + '00', 1), record]);
+    expect(codeOf(() => walk.walk(shifted, 0, shifted.length, 2, 1000))).toBe(ErrorCode.INVALID_RECORD);
     for (const count of [1, 3]) expect(codeOf(() => walk.walk(Buffer.concat([record, record]), 0, 2 * record.length, count, 1000))).toBe(ErrorCode.INVALID_RECORD);
   });
 
