@@ -2,7 +2,7 @@
  * `npm run bench`: ottla and Apache Kafka in turn on this machine, under the same loads, in one table of medians and ratios.
  *
  *   --rounds N (3)   --only REGEX on "client load"   --quick: a twentieth of the records, one round   --json FILE
- *   --brokers ottla,reference   --drivers librdkafka,Java   --dir DIR for the brokers' data   --time-limit-s N (2400): no new round after that
+ *   --brokers ottla,reference   --drivers librdkafka,Java (and node)   --dir DIR for the brokers' data   --time-limit-s N (2400): no new round after that
  *
  * Promises: both brokers run with the settings of one node and their defaults beside; a fresh broker each round, warmed before the first row; no process
  * is left behind. What cannot run (no Java, no compiler) is said and left out. Exit status 1 when a goal was measured and missed.
@@ -15,9 +15,10 @@ import { type BrokerKind, type BrokerProcess, startBrokerProcess } from './broke
 import type { Driver } from './driver.ts';
 import { Java } from './java.ts';
 import { Librdkafka } from './librdkafka.ts';
+import { NodeDriver } from './node.ts';
 import { restartPeak, usage } from './process-usage.ts';
 import { type Idle, type Report, type Row, reached, table } from './report.ts';
-import { Bench, type MeasuredBroker, type Scenario, scaled, scenarios } from './scenario.ts';
+import { Bench, type MeasuredBroker, type Scenario, scaled, scenarios, settleDisk } from './scenario.ts';
 
 const IDLE_MS = 3_000;
 const STARTS_PER_ROUND = 3;
@@ -34,7 +35,7 @@ const say = (text: string) => process.stderr.write(`${text}\n`);
 
 async function prepared(): Promise<{ drivers: Driver[]; versions: string[] }> {
   const drivers: Driver[] = [], versions: string[] = [];
-  for (const driver of [new Librdkafka(), new Java()] as Driver[]) {
+  for (const driver of [new Librdkafka(), new Java(), new NodeDriver()] as Driver[]) {
     if (!values.drivers.split(',').includes(driver.name)) continue;
     try {
       versions.push(await driver.prepare());
@@ -70,7 +71,7 @@ async function round(kind: BrokerKind, dir: string, drivers: Driver[], wanted: (
     idle.idleRssBytes.push(usage(broker.pid).rssBytes);
     let previous: Bench | undefined;
     for (const driver of drivers) {
-      const bench = new Bench({ broker: measured(broker), driver, cores: cpus().length, ...(previous && { previous }) });
+      const bench = new Bench({ broker: measured(broker), driver, cores: cpus().length, settle: settleDisk, ...(previous && { previous }) });
       if (!previous) await warm(bench);
       previous = bench;
       for (const scenario of sizes) {
@@ -79,7 +80,7 @@ async function round(kind: BrokerKind, dir: string, drivers: Driver[], wanted: (
         if (!row) rows.push(row = { scenario, driver: driver.name, rounds: { ottla: [], reference: [] } });
         const result = await bench.run(scenario);
         row.rounds[kind].push(result);
-        say(`${kind}: ${driver.name} ${scenario.name}: ${(result.bytesPerSecond / 1e6).toFixed(1)} MB/s, ${Math.round(result.recordsPerSecond)}/s, p50 ${result.p50Ms ?? '-'} p99 ${result.p99Ms ?? '-'} ms, `
+        say(`${kind}: ${driver.name} ${scenario.name}: ${(result.bytesPerSecond / 1e6).toFixed(1)} MB/s, ${Math.round(result.recordsPerSecond)}/s, p50 ${result.p50Ms?.toFixed(1) ?? '-'} p99 ${result.p99Ms?.toFixed(1) ?? '-'} ms, `
           + `peak ${(result.peakRssBytes / 1e6).toFixed(0)} MB, CPU ${result.cpuSecondsPerGb.toFixed(2)} s/GB${result.cpuSecondsPer100kRequests === null ? '' : ` ${result.cpuSecondsPer100kRequests.toFixed(2)} s/100k`}, others ${(result.foreignCpuShare * 100).toFixed(0)} %`);
       }
     }

@@ -67,12 +67,14 @@ export class Bench {
   readonly #broker: MeasuredBroker;
   readonly #driver: Driver;
   readonly #cores: number;
+  readonly #settle: () => void;
   /** Topics that hold enough records to be read: by partitions and size of a record. */
   readonly #filled: Map<string, { topic: string; records: number }>;
   readonly #counter: { topics: number };
 
-  /** `previous`: another driver's bench on the same broker, whose topics may be read again. */
-  constructor(options: { broker: MeasuredBroker; driver: Driver; cores: number; previous?: Bench }) {
+  /** `settle` is called before each row. `previous`: another driver's bench on the same broker, whose topics may be read again. */
+  constructor(options: { broker: MeasuredBroker; driver: Driver; cores: number; settle: () => void; previous?: Bench }) {
+    this.#settle = options.settle;
     this.#broker = options.broker;
     this.#driver = options.driver;
     this.#cores = options.cores;
@@ -94,7 +96,7 @@ export class Bench {
   }
 
   async #account(recordBytes: number, oneRecord: boolean, load: () => Promise<LoadResult>): Promise<Measurement> {
-    settleDisk();
+    this.#settle();
     this.#broker.restartPeak();
     const before = this.#broker.usage(), machineBefore = machineCpuSeconds(), ownBefore = cpuSeconds(process.pid), startedMs = performance.now();
     const result = await load();
