@@ -202,6 +202,16 @@ export class Broker implements Node {
     return { host: isWildcard(address.host) ? 'localhost' : address.host, port: opened.port };
   }
 
+  /** The port that each listener really has, by its name. */
+  get ports(): ReadonlyMap<string, number> {
+    return new Map([...this.#listeners].map(([name, { opened }]) => [name, opened.port]));
+  }
+
+  /** Bytes of requests that are being served or arriving. */
+  get requestBytesInFlight(): number {
+    return this.#server.budget.bytes;
+  }
+
   // ---- life
 
   /** Takes part in the cluster: registers, opens what the metadata assigns to it, loads its coordinators. */

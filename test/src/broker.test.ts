@@ -1,0 +1,275 @@
+/** Whole brokers in this process: what is promised to clients, to the next start, and to whoever runs out of room. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { ErrorCode } from '../../protocol/errors.ts';
+import { encodeRequestFrame } from '../../protocol/frame.ts';
+import { ApiVersions } from '../../protocol/messages/cluster.ts';
+import { Fetch, ListOffsets } from '../../protocol/messages/fetch.ts';
+import { FindCoordinator } from '../../protocol/messages/groups.ts';
+import { Metadata } from '../../protocol/messages/metadata.ts';
+import { OffsetCommit, OffsetFetch } from '../../protocol/messages/offsets.ts';
+import { Produce } from '../../protocol/messages/produce.ts';
+import { CreateTopics, DeleteTopics } from '../../protocol/messages/topics.ts';
+import { InitProducerId } from '../../protocol/messages/transactions.ts';
+import { recordsAt } from '../../protocol/record/batches.ts';
+import { buildBatch } from '../../protocol/record/build.ts';
+import { MemoryDisk } from '../../storage/memory-disk.ts';
+import { servedApis } from '../../src/api/index.ts';
+import { batchOf, defaultsOf, startWorld } from './broker-world.ts';
+import type { RawClient, World } from './broker-world.ts';
+
+const worlds: World[] = [];
+async function world(options?: Parameters<typeof startWorld>[0]): Promise<World> {
+  const started = await startWorld(options);
+  worlds.push(started);
+  return started;
+}
+afterEach(async () => {
+  for (const { broker } of worlds.splice(0)) await broker.stop();
+});
+
+const createTopic = (client: RawClient, name: string, numPartitions = 1, configs: { name: string; value: string }[] = []) =>
+  client.ask(CreateTopics, 5, { topics: [{ name, numPartitions, replicationFactor: 1, assignments: [], configs }], timeoutMs: 5000 });
+
+async function produce(client: RawClient, topic: string, batch: Buffer, acks = -1) {
+  const response = await client.ask(Produce, 9, { acks, timeoutMs: 5000, topicData: [{ name: topic, partitionData: [{ index: 0, records: batch }] }] });
+  return response.responses[0]!.partitionResponses[0]!;
+}
+
+async function fetch(client: RawClient, topic: string, fetchOffset: number, { maxWaitMs = 0, minBytes = 1 } = {}) {
+  const response = await client.ask(Fetch, 11, {
+    maxWaitMs, minBytes, maxBytes: 1 << 20, isolationLevel: 0, sessionId: 0, sessionEpoch: -1, forgottenTopicsData: [], rackId: '',
+    topics: [{ topic, partitions: [{ partition: 0, fetchOffset, partitionMaxBytes: 1 << 20 }] }],
+  });
+  return response.responses[0]!.partitions[0]!;
+}
+
+const values = (records: Buffer | null) => (records === null || records.length === 0 ? [] : recordsAt(records, 0).map((record) => String(record.value)));
+
+describe('what is served', () => {
+  test('every API in every version that it is advertised in answers a request of defaults, and the versions around it close the connection', async () => {
+    const { connect } = await world();
+    for (const { api, versionMin, versionMax } of servedApis) {
+      for (let version = versionMin; version <= versionMax; version++) {
+        // A Produce of defaults is one with acks=0, which gets no answer.
+        const input = { ...defaultsOf(api.request, version), ...(api === Produce && { acks: 1 }), ...(api === ApiVersions && version > 2 && { clientSoftwareName: 'a', clientSoftwareVersion: '1' }) };
+        const client = await connect();
+        await expect(client.ask(api, version, input), `${api.name} ${version}`).resolves.toBeTypeOf('object');
+        client.close();
+      }
+      if (api === ApiVersions) continue;
+      for (const version of [versionMin - 1, versionMax + 1]) {
+        const client = await connect();
+        const frame = Buffer.concat(encodeRequestFrame(api, versionMin, { correlationId: 1, clientId: null }, { ...defaultsOf(api.request, versionMin) }));
+        frame.writeInt16BE(version, 6);
+        client.socket.write([frame]);
+        await client.gone;
+      }
+    }
+  });
+
+  test('ApiVersions tells what is served, and Produce from 0', async () => {
+    const { connect } = await world();
+    const { apiKeys } = await (await connect()).ask(ApiVersions, 2, {});
+    expect(apiKeys).toEqual(servedApis.map(({ api, versionMin, versionMax }) => ({ apiKey: api.key, minVersion: api === Produce ? 0 : versionMin, maxVersion: versionMax })));
+  });
+
+  test('a client is told the address that it came to', async () => {
+    const { connect, port } = await world({ set: ['listeners=PLAINTEXT://:0'] });
+    const { brokers } = await (await connect()).ask(Metadata, 8, { topics: [] });
+    expect(brokers).toMatchObject([{ nodeId: 1, host: '127.0.0.1', port }]);
+  });
+
+  test('or the one that is advertised', async () => {
+    const { connect } = await world({ set: ['advertised.listeners=PLAINTEXT://broker.example:1234'] });
+    const { brokers } = await (await connect()).ask(Metadata, 8, { topics: [] });
+    expect(brokers).toMatchObject([{ host: 'broker.example', port: 1234 }]);
+  });
+});
+
+describe('producing and fetching', () => {
+  test('a topic that nobody made has a usable leader in the very answer that made it', async () => {
+    const { connect } = await world();
+    const client = await connect();
+    const { topics } = await client.ask(Metadata, 9, { topics: [{ name: 'fresh' }], allowAutoTopicCreation: true });
+    expect(topics[0]).toMatchObject({ errorCode: ErrorCode.NONE, partitions: [{ leaderId: 1, errorCode: ErrorCode.NONE }] });
+    expect(await produce(client, 'fresh', batchOf('a', 'b'))).toMatchObject({ errorCode: ErrorCode.NONE, baseOffset: 0 });
+    expect(values((await fetch(client, 'fresh', 0)).records)).toEqual(['a', 'b']);
+  });
+
+  test('a fetch that waits is woken by a produce, and one in the middle of a batch gets the whole batch', async () => {
+    const { connect } = await world();
+    const [producer, consumer] = [await connect(), await connect()];
+    await createTopic(producer, 't');
+    const waiting = fetch(consumer, 't', 0, { maxWaitMs: 60_000 });
+    await produce(producer, 't', batchOf('a', 'b', 'c'));
+    expect(values((await waiting).records)).toEqual(['a', 'b', 'c']);
+    expect(values((await fetch(consumer, 't', 2)).records)).toEqual(['a', 'b', 'c']);
+  });
+
+  test('pipelined requests of one connection take effect and are answered in order', async () => {
+    const { connect } = await world();
+    const client = await connect();
+    await createTopic(client, 't');
+    const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => produce(client, 't', batchOf(String(i)), i % 2 === 0 ? -1 : 1)));
+    expect(answers.map((answer) => answer.baseOffset)).toEqual(Array.from({ length: 200 }, (_, i) => i));
+  });
+
+  test('a parked fetch of a deleted topic is answered, and a delete is done when it is acknowledged', async () => {
+    const { connect } = await world();
+    const [admin, consumer] = [await connect(), await connect()];
+    await createTopic(admin, 't');
+    const waiting = fetch(consumer, 't', 0, { maxWaitMs: 60_000 });
+    await admin.ask(DeleteTopics, 5, { topicNames: ['t'], timeoutMs: 1000 });
+    expect((await waiting).errorCode).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+    expect((await produce(admin, 't', batchOf('a'))).errorCode).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+    await createTopic(admin, 't');
+    expect((await produce(admin, 't', batchOf('a'))).baseOffset).toBe(0);
+  });
+
+  test('clients may not write internal topics, nor with control batches', async () => {
+    const { connect } = await world();
+    const client = await connect();
+    await client.ask(FindCoordinator, 3, { key: 'g', keyType: 0 });
+    expect((await produce(client, '__consumer_offsets', batchOf('x'))).errorCode).toBe(ErrorCode.INVALID_TOPIC_EXCEPTION);
+    await createTopic(client, 't');
+    const control = buildBatch({ baseOffset: 0, isControl: true, records: [{ timestamp: 1, key: Buffer.from([0, 0, 0, 1]), value: null, headers: [] }] });
+    expect((await produce(client, 't', control)).errorCode).toBe(ErrorCode.INVALID_RECORD);
+  });
+});
+
+describe('a restart', () => {
+  test('finds topics, records, producers and committed offsets again', async () => {
+    const disk = new MemoryDisk({ nowMs: () => Date.now() });
+    const first = await world({ disk });
+    let client = await first.connect();
+    await createTopic(client, 't', 1, [{ name: 'retention.ms', value: '-1' }]);
+    const { producerId } = await client.ask(InitProducerId, 4, { transactionalId: null, transactionTimeoutMs: 0 });
+    const numbered = (baseSequence: number) => buildBatch({ baseOffset: 0, producerId, producerEpoch: 0, baseSequence, records: [{ timestamp: Date.now(), key: null, value: Buffer.from(`n${baseSequence}`), headers: [] }] });
+    expect((await produce(client, 't', numbered(0))).baseOffset).toBe(0);
+    expect((await produce(client, 't', numbered(1))).baseOffset).toBe(1);
+    await client.ask(FindCoordinator, 3, { key: 'g', keyType: 0 });
+    const commit = await client.ask(OffsetCommit, 8, { groupId: 'g', generationIdOrMemberEpoch: -1, memberId: '', topics: [{ name: 't', partitions: [{ partitionIndex: 0, committedOffset: 2n ** 60n + 1n, committedMetadata: 'here' }] }] });
+    expect(commit.topics[0]!.partitions[0]!.errorCode).toBe(ErrorCode.NONE);
+    await first.broker.stop();
+
+    const second = await world({ disk });
+    expect(second.broker.clusterId).toBe(first.broker.clusterId);
+    client = await second.connect();
+    expect((await produce(client, 't', numbered(1))).baseOffset, 'a batch sent again gets the offset that it has').toBe(1);
+    expect((await produce(client, 't', numbered(3))).errorCode).toBe(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER);
+    expect((await produce(client, 't', numbered(2))).baseOffset).toBe(2);
+    expect(values((await fetch(client, 't', 0)).records)).toEqual(['n0']);
+    const fetched = await client.ask(OffsetFetch, 7, { groupId: 'g', topics: [{ name: 't', partitionIndexes: [0] }], requireStable: true });
+    expect(fetched.topics[0]!.partitions[0]).toMatchObject({ committedOffset: 2n ** 60n + 1n, metadata: 'here' });
+    const again = await client.ask(InitProducerId, 4, { transactionalId: null, transactionTimeoutMs: 0 });
+    expect(again.producerId).toBeGreaterThan(producerId);
+  });
+
+  test('a directory of a partition that the metadata does not know is put aside, not deleted', async () => {
+    const disk = new MemoryDisk({ nowMs: () => Date.now() });
+    const first = await world({ disk });
+    await createTopic(await first.connect(), 't');
+    await first.broker.stop();
+    disk.makeDirectory('/data/stranger-0');
+    const second = await world({ disk });
+    expect(disk.list('/data').filter((name) => name.startsWith('stranger'))).toEqual([expect.stringMatching(/^stranger-0\..*-stray$/)]);
+    expect(second.lines.join()).toContain('put aside');
+  });
+});
+
+describe('a start that must not be', () => {
+  test.each([
+    ['another node\'s directory', { set: ['node.id=7'] }, 'belongs to node 1, but node.id is 7'],
+    ['another cluster\'s directory', { clusterId: 'AAAAAAAAAAAAAAAAAAAAAg' }, 'belongs to cluster'],
+  ])('%s is refused and left as it was', async (_what, options, text) => {
+    const disk = new MemoryDisk({ nowMs: () => Date.now() });
+    await (await startWorld({ disk })).broker.stop();
+    const before = disk.list('/data');
+    await expect(startWorld({ disk, ...options })).rejects.toThrow(text);
+    expect(disk.list('/data')).toEqual(before);
+    await world({ disk });
+  });
+
+  test('a directory that a living broker holds', async () => {
+    const { disk } = await world();
+    await expect(startWorld({ disk })).rejects.toMatchObject({ code: 'EBUSY' });
+  });
+
+  test('a port that is taken', async () => {
+    const { port } = await world();
+    await expect(startWorld({ set: [`listeners=PLAINTEXT://127.0.0.1:${port}`] })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+});
+
+describe('limits', () => {
+  test('socket.request.max.bytes', async () => {
+    const { connect, lines } = await world({ set: ['socket.request.max.bytes=1000'] });
+    const client = await connect();
+    const head = Buffer.alloc(4);
+    head.writeInt32BE(1001);
+    client.socket.write([head]);
+    await client.gone;
+    expect(lines.join()).toContain('frame of 1001 bytes, the limit is 1000');
+  });
+
+  test('max.connections and max.connections.per.ip', async () => {
+    for (const setting of ['max.connections=2', 'max.connections.per.ip=2', 'max.connections.per.ip.overrides=127.0.0.1:2']) {
+      const { connect } = await world({ set: [setting] });
+      const [one, two, three] = [await connect(), await connect(), await connect()];
+      await three.gone;
+      await expect(one.ask(ApiVersions, 0, {})).resolves.toBeDefined();
+      one.close();
+      two.close();
+    }
+  });
+
+  test('connections.max.idle.ms, and the time to the first request', async () => {
+    for (const setting of ['connections.max.idle.ms=200', 'ottla.connection.first.request.ms=200']) {
+      const { connect } = await world({ set: [setting] });
+      const client = await connect();
+      if (setting.startsWith('connections')) await client.ask(ApiVersions, 0, {});
+      await client.gone;
+    }
+  });
+
+  test('a hundred producers beyond the bytes in flight are slowed down, and all are served', async () => {
+    const { connect, broker } = await world({ set: ['ottla.inflight.bytes=100000'] });
+    const admin = await connect();
+    await createTopic(admin, 't');
+    const clients = await Promise.all(Array.from({ length: 100 }, () => connect()));
+    const answers = await Promise.all(clients.flatMap((client) => Array.from({ length: 5 }, () => produce(client, 't', batchOf('x'.repeat(10_000))))));
+    expect(answers.map((answer) => answer.errorCode)).toEqual(Array(500).fill(ErrorCode.NONE));
+    expect(new Set(answers.map((answer) => answer.baseOffset)).size).toBe(500);
+    expect(broker.requestBytesInFlight).toBe(0);
+  });
+});
+
+describe('a full disk', () => {
+  test('is a storage error to producers, reads go on, and writing resumes when there is room', async () => {
+    const disk = new MemoryDisk({ nowMs: () => Date.now(), bytesMax: 3_000_000 });
+    const { connect } = await world({ disk });
+    const client = await connect();
+    await createTopic(client, 'keep');
+    await createTopic(client, 'fill');
+    await produce(client, 'keep', batchOf('kept'));
+    const big = 'x'.repeat(500_000);
+    let acknowledged = 0;
+    let answer = await produce(client, 'fill', batchOf(big));
+    for (; answer.errorCode === ErrorCode.NONE; answer = await produce(client, 'fill', batchOf(big))) acknowledged++;
+    expect(answer.errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
+    expect(acknowledged).toBeGreaterThan(1);
+
+    expect(values((await fetch(client, 'keep', 0)).records)).toEqual(['kept']);
+    expect(values((await fetch(client, 'fill', acknowledged - 1)).records)).toEqual([big]);
+    const { topics } = await client.ask(ListOffsets, 4, { replicaId: -1, isolationLevel: 0, topics: [{ name: 'fill', partitions: [{ partitionIndex: 0, timestamp: -1, currentLeaderEpoch: -1 }] }] });
+    expect(topics[0]!.partitions[0]!.offset).toBe(acknowledged);
+
+    await client.ask(DeleteTopics, 5, { topicNames: ['fill'], timeoutMs: 1000 });
+    for (;;) {
+      // The files of a deleted topic go on their own time.
+      const retried = await produce(client, 'keep', batchOf(big));
+      if (retried.errorCode === ErrorCode.NONE) break;
+    }
+    expect((await produce(client, 'keep', batchOf('again'))).errorCode).toBe(ErrorCode.NONE);
+  });
+});
