@@ -16,8 +16,8 @@
  *         block checksum:4   xxHash32 of the block as stored, where FLG says so
  *    ...  content checksum:4 where FLG says so
  */
-import { compressFrameSync, uncompressSync } from 'lz4-napi';
 import { beyondLimit, malformed } from './bound.ts';
+import { loadLz4 } from './native.ts';
 import { xxh32 } from './xxh32.ts';
 
 const FRAME_MAGIC = 0x184d2204;
@@ -41,7 +41,7 @@ export type HeaderChecksum = 'checked' | 'ignored';
 
 /** Compresses into one frame of independent blocks. The encoder has one level, the fast one. */
 export function compressLz4(input: Buffer): Buffer {
-  return compressFrameSync(input);
+  return loadLz4().compressFrameSync(input);
 }
 
 /** The content of the frame at the start of `input`, at most `outputBytesMax` long. Throws DecompressionError. */
@@ -100,6 +100,7 @@ function blockBytesMaxOf(flags: number, descriptor: number): number {
 
 /** lz4-napi reads from 4 bytes before the block how much it shall allocate, and says no when the block needs more. */
 function decompressBlock(block: Buffer, blockBytesMax: number, bytesLeft: number, before: readonly Buffer[]): Buffer {
+  const { uncompressSync } = loadLz4();
   const bound = Math.min(blockBytesMax, bytesLeft, block.length * BLOCK_RATIO_MAX);
   const sized = Buffer.allocUnsafe(4 + block.length);
   sized.writeUInt32LE(bound, 0);

@@ -12,8 +12,8 @@
  *         chunk              a raw Snappy block: varint length of the output, then the elements
  *    ...  more of them, or another header
  */
-import { compressSync, uncompressSync } from 'snappy';
 import { beyondLimit, malformed } from './bound.ts';
+import { loadSnappy } from './native.ts';
 
 const MAGIC = Buffer.from('\x82SNAPPY\0', 'latin1');
 const HEADER_BYTES = 16;
@@ -34,7 +34,7 @@ export function compressXerial(input: Buffer): Buffer {
   header.writeInt32BE(VERSION, 12);
   const output: Buffer[] = [header];
   for (let at = 0; at < input.length; at += CHUNK_BYTES) {
-    const chunk = compressSync(input.subarray(at, Math.min(at + CHUNK_BYTES, input.length)), COPIED);
+    const chunk = loadSnappy().compressSync(input.subarray(at, Math.min(at + CHUNK_BYTES, input.length)), COPIED);
     const size = Buffer.allocUnsafe(4);
     size.writeInt32BE(chunk.length, 0);
     output.push(size, chunk);
@@ -82,6 +82,7 @@ function decompressBlock(block: Buffer, bytesLeft: number, outputBytesMax: numbe
   const declared = declaredBytes(block);
   if (declared > block.length * RATIO_MAX) throw malformed(`a Snappy block of ${block.length} bytes declares ${declared} of output`);
   if (declared > bytesLeft) throw beyondLimit(outputBytesMax - bytesLeft + declared, outputBytesMax);
+  const { uncompressSync } = loadSnappy();
   try {
     return uncompressSync(block, COPIED) as Buffer;
   } catch (error) {

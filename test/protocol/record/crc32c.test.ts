@@ -1,5 +1,6 @@
 /** Both ways to the checksum give the same number, for every alignment and around the length where one takes over from the other. */
-import { expect, test } from 'vitest';
+import { createRequire } from 'node:module';
+import { expect, test, vi } from 'vitest';
 import { crc32c, loadNativeCrc32c, NATIVE_BYTES_MIN, portableCrc32c } from '../../../protocol/record/crc32c.ts';
 
 const data = Buffer.from(Array.from({ length: 3 * NATIVE_BYTES_MIN }, (_, i) => (i * 131 + (i >> 3)) & 0xff));
@@ -32,4 +33,18 @@ test('the native way is there where its package is, and is the one for long rang
   const native = loadNativeCrc32c();
   if (native === null) context.skip('@node-rs/crc32 is optional and does not load here');
   expect(native!(data) >>> 0).toBe(slowCrc32c(data, 0, data.length));
+});
+
+test('without the native package the portable way serves long ranges too', async () => {
+  vi.resetModules();
+  vi.doMock('node:module', () => ({
+    createRequire: (url: string) => (name: string) => {
+      if (name === '@node-rs/crc32') throw new Error('Cannot find native binding');
+      return createRequire(url)(name);
+    },
+  }));
+  const alone = await import('../../../protocol/record/crc32c.ts');
+  vi.doUnmock('node:module');
+  expect(alone.loadNativeCrc32c()).toBeNull();
+  for (const length of [0, NATIVE_BYTES_MIN - 1, NATIVE_BYTES_MIN, data.length]) expect(alone.crc32c(data, 0, length)).toBe(slowCrc32c(data, 0, length));
 });
