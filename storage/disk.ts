@@ -13,11 +13,14 @@
 export class DiskError extends Error {
   readonly code: string;
   readonly path: string;
+  /** The system's name of the call; 'fdatasync' and 'fsync' for those that make something durable. */
+  readonly operation: string;
   constructor(code: string, path: string, operation: string) {
     super(`${code}: ${operation} '${path}'`);
     this.name = 'DiskError';
     this.code = code;
     this.path = path;
+    this.operation = operation;
   }
 }
 

@@ -61,7 +61,7 @@ export async function replaceFile(disk: Disk, path: string, content: Buffer): Pr
   } catch (error) {
     file.close();
     discard(disk, temporary);
-    throw error;
+    throw asWrite(error);
   }
   file.close();
   disk.rename(temporary, path);
@@ -78,11 +78,17 @@ export function replaceFileSync(disk: Disk, path: string, content: Buffer): void
   } catch (error) {
     file.close();
     discard(disk, temporary);
-    throw error;
+    throw asWrite(error);
   }
   file.close();
   disk.rename(temporary, path);
   disk.syncDirectory(parentOf(path));
+}
+
+/** Some file systems find only in the sync that there is no room. As the file was new and is given up, that leaves nothing in doubt. */
+function asWrite(error: unknown): unknown {
+  const isFull = error instanceof DiskError && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+  return isFull ? new DiskError(error.code, error.path, 'write') : error;
 }
 
 /** A full disk needs the room; that the rest of a failed write cannot be removed changes nothing, it is overwritten by the next. */

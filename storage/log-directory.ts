@@ -14,6 +14,7 @@ import { joinPath, parentOf } from './files.ts';
 import { IndexBudget, INDEX_BYTES_MAX_DEFAULT } from './index-budget.ts';
 import type { LogConfig } from './log-config.ts';
 import { Log, StorageError } from './log.ts';
+import { isPassing } from './log-state.ts';
 import { OPEN_FILES_MAX_DEFAULT, OpenFiles } from './open-files.ts';
 import { formatPartitionMetadata, loadPartitionMetadata, PARTITION_METADATA } from './partition-metadata.ts';
 import { TAIL_BYTES_MAX_DEFAULT, TailBudget } from './tail.ts';
@@ -132,6 +133,7 @@ export class LogDirectory {
     [this.#logStartFile, this.#logStarts] = checkpoint(LOG_START_CHECKPOINT, 'logs start at their first segment');
     [this.#highWatermarkFile, this.#highWatermarks] = checkpoint(REPLICATION_CHECKPOINT, 'high watermarks begin at the log start');
     this.found = found;
+    this.#namesChanged = !this.cleanShutdown && found.length > 0;
     this.problems = problems;
   }
 
@@ -194,17 +196,7 @@ export class LogDirectory {
       file.close();
     }
     this.#disk.rename(temporary, metadataPath);
-    const beforeFirstSync = async (): Promise<void> => {
-      const metadata = this.#disk.open(metadataPath, 'update');
-      try {
-        await metadata.sync();
-      } finally {
-        metadata.close();
-      }
-      this.#disk.syncDirectory(directory);
-      this.#syncNames();
-    };
-    return this.#open(name, topic, partition, topicId, options, { recoveryPoint: 0, logStartOffset: 0, beforeFirstSync });
+    return this.#open(name, topic, partition, topicId, options, { recoveryPoint: 0, logStartOffset: 0, isNew: true });
   }
 
   /**
@@ -219,7 +211,7 @@ export class LogDirectory {
 
   #open(
     name: string, topic: string, partition: number, topicId: string | undefined, options: OpenLogOptions,
-    state: { recoveryPoint: number; logStartOffset: number; beforeFirstSync?: () => Promise<void> },
+    { isNew = false, ...state }: { recoveryPoint: number; logStartOffset: number; isNew?: boolean },
   ): Log {
     if (this.#logs.has(name)) throw new TypeError(`${name} is open already`);
     this.#removeMark();
@@ -228,6 +220,8 @@ export class LogDirectory {
       disk: this.#disk, directory: joinPath(this.path, name), topic, partition, config: options.config, nowMs: options.nowMs,
       cleanShutdown: this.cleanShutdown, tail: this.#tail, files: this.#files, indexes: this.#indexes, ...state,
       ...(topicId !== undefined && { topicId }), ...(jitter !== undefined && { jitter }),
+      // Also of a partition that was found: the process that made it may have been killed before it was durable.
+      ...((isNew || !this.cleanShutdown) && { beforeFirstSync: () => this.#syncPartition(name) }),
     });
     log.onFailed = (error) => this.#goOffline(error);
     log.onRecoveryPointLowered = () => this.#checkpointed(() => this.#writeRecoveryPoints());
@@ -235,6 +229,22 @@ export class LogDirectory {
     if (highWatermark !== undefined) log.advanceHighWatermark(highWatermark);
     this.#logs.set(name, log);
     return log;
+  }
+
+  /** Makes the names of a partition durable, and which topic it is of. Rejects with a DiskError. */
+  async #syncPartition(name: string): Promise<void> {
+    const directory = joinPath(this.path, name);
+    const metadataPath = joinPath(directory, PARTITION_METADATA);
+    if (this.#disk.status(metadataPath) !== undefined) {
+      const metadata = this.#disk.open(metadataPath, 'update');
+      try {
+        await metadata.sync();
+      } finally {
+        metadata.close();
+      }
+    }
+    this.#disk.syncDirectory(directory);
+    this.#syncNames();
   }
 
   /**
@@ -306,7 +316,7 @@ export class LogDirectory {
       if (!(error instanceof DiskError)) throw error;
       // A full disk leaves the old files, which are true; of any other failure nobody knows what it left.
       const failure = new StorageError(this.path, error);
-      if (error.code !== 'ENOSPC' && error.code !== 'EDQUOT') this.#goOffline(failure);
+      if (!isPassing(error)) this.#goOffline(failure);
       throw failure;
     }
   }
@@ -356,8 +366,8 @@ export class LogDirectory {
 
   #syncNames(): void {
     if (!this.#namesChanged) return;
-    this.#namesChanged = false;
     this.#disk.syncDirectory(this.path);
+    this.#namesChanged = false;
   }
 }
 

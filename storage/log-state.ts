@@ -48,11 +48,18 @@ export class StorageError extends Error {
   }
 }
 
-/** The disk refuses for now: there is no room, or no descriptor. Nothing that was promised is in doubt. */
-const PASSING_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE']);
+const NO_DESCRIPTOR: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);
+const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
+const SYNCS: ReadonlySet<string> = new Set(['fdatasync', 'fsync']);
 
-export function isPassing(error: Error): boolean {
-  return error instanceof DiskError && PASSING_CODES.has(error.code);
+/**
+ * The disk refuses for now: there is no room, or no descriptor. Nothing that was promised is in doubt, and the same may be tried again later. A sync that
+ * found no room is none of these: of what it was to write, some may be lost.
+ */
+export function isPassing(error: unknown): boolean {
+  const cause = error instanceof StorageError ? error.cause : error;
+  if (!(cause instanceof DiskError)) return false;
+  return NO_DESCRIPTOR.has(cause.code) || (NO_ROOM.has(cause.code) && !SYNCS.has(cause.operation));
 }
 
 export function segmentJitterMs(config: LogConfig, jitter: () => number): number {

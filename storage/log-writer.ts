@@ -172,7 +172,10 @@ export class LogWriter {
     return writtenEndOffset > recoveryPoint && nowMs - this.#unflushedSinceMs >= config.flushMs;
   }
 
-  /** `whole`: the active segment too, else only those before it. Rejects with a StorageError. */
+  /**
+   * `whole`: the active segment too, else only those before it. Rejects with a StorageError; the log has failed then, unless there only was no room or no
+   * descriptor for one of its small files.
+   */
   flush(whole: boolean): Promise<void> {
     const flushed = this.#flushing.then(() => this.#flushNow(whole));
     this.#flushing = flushed.catch(ignoreStorageError);
@@ -192,13 +195,16 @@ export class LogWriter {
     if (target <= log.recoveryPoint && !log.segments.active.dirty) return;
     const { truncations } = log;
     try {
-      for (const segment of log.segments.from(log.recoveryPoint)) {
+      // All of them: a log start beyond the recovery point has moved it over segments that were never synced, and as long as their files are there, a
+      // torn one among them would be the end of the log.
+      for (const segment of log.segments.all) {
         if (segment.baseOffset >= target && segment.baseOffset > log.recoveryPoint) break;
-        if (segment.txnIndexUnsynced) {
+        // Retention may have taken it away while an earlier one was synced.
+        if (segment.txnIndexUnsynced && log.segments.has(segment)) {
           await segment.syncTxnIndex();
           log.namesChanged = true;
         }
-        if (!segment.dirty) continue;
+        if (!segment.dirty || !log.segments.has(segment)) continue;
         await this.syncSegment(segment);
         if (segment !== log.segments.active) await this.#syncIndexes(segment);
       }
@@ -208,23 +214,27 @@ export class LogWriter {
         this.#beforeFirstSync = undefined;
       }
       if (log.namesChanged) {
-        log.namesChanged = false;
         log.disk.syncDirectory(log.directory);
+        log.namesChanged = false;
       }
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       if (this.#abandoned) return;
+      // One of the small files could not be written: the recovery point stays where it is, and a later flush tries again.
+      if (isPassing(error)) throw new StorageError(log.directory, error);
       this.fail(error);
       throw log.failure;
     }
+    // Something failed while this was under way: what was synced since proves nothing.
+    if (log.failure !== undefined) throw log.failure;
     if (truncations === log.truncations && target > log.recoveryPoint) log.recoveryPoint = target;
   }
 
   /** Rejects with a DiskError. */
   async syncSegment(segment: Segment): Promise<void> {
+    const file = segment.file();
     // Cleared first: what is written while the sync is under way needs another.
     segment.dirty = false;
-    const file = segment.file();
     segment.handle.pins++;
     try {
       await file.sync();

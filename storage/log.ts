@@ -375,7 +375,7 @@ export class Log implements LogEvents {
     return this.#writer.write();
   }
 
-  /** Makes durable what has been appended up to now, and moves the recovery point there. Rejects with a StorageError; the log has failed then, for ever. */
+  /** Makes durable what has been appended up to now, and moves the recovery point there. Rejects with a StorageError: the log has failed then, for ever, unless `isPassing`. */
   flush(): Promise<void> {
     return this.#writer.flush(true);
   }
@@ -515,11 +515,12 @@ export class Log implements LogEvents {
     if (producers.endOffset > logStartOffset) snapshots.take(producers);
   }
 
-  /** Flushes, and leaves the files as a clean shutdown should: complete indexes and a snapshot at the end. Rejects with a StorageError when the log failed. */
+  /** Flushes, and leaves the files as a clean shutdown should: complete indexes and a snapshot at the end. Rejects with a StorageError when that was not possible. */
   async close(): Promise<void> {
     const log = this.#state;
     if (log.closed) return;
     log.closed = true;
+    let failure: StorageError | undefined;
     try {
       await this.flush();
       await this.#writer.settle();
@@ -527,11 +528,14 @@ export class Log implements LogEvents {
       for (const segment of log.segments.all) segment.persistIndexes();
       await log.epochs.persist();
     } catch (error) {
-      if (error instanceof DiskError) this.#writer.fail(error);
-      else if (!(error instanceof StorageError)) throw error;
+      if (error instanceof DiskError) failure = new StorageError(log.directory, error);
+      else if (error instanceof StorageError) failure = error;
+      else throw error;
+      if (!isPassing(failure)) this.#writer.fail(failure);
     }
     this.#leave();
-    if (log.failure !== undefined) throw log.failure;
+    failure = log.failure ?? failure;
+    if (failure !== undefined) throw failure;
   }
 
   /** The directory was renamed, to be removed: nothing more is taken in, what is being read can be finished. */

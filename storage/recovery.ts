@@ -282,8 +282,8 @@ class Loading {
 
   /** The epochs in the file may begin behind the log start: it was cut for one that is no longer known. */
   #completeEpochs(logStartOffset: number): void {
-    const first = this.#epochs.earliest;
-    if (first === undefined || first.startOffset <= logStartOffset) return;
+    const firstStart = this.#epochs.earliest?.startOffset ?? Infinity;
+    if (firstStart <= logStartOffset) return;
     const entries: EpochEntry[] = [];
     for (const segment of this.#segments.from(logStartOffset)) {
       const scan = new BatchScan(segment.file(), segment.positionToSeek(logStartOffset), segment.writtenBytes);
@@ -291,7 +291,7 @@ class Loading {
         const baseOffset = storedBaseOffset(scan.buffer, scan.at);
         const epoch = storedLeaderEpoch(scan.buffer, scan.at);
         // Formats that older brokers wrote have no epochs: there is nothing to be found.
-        if (baseOffset >= first.startOffset || epoch < 0) return this.#epochs.prepend(entries);
+        if (baseOffset >= firstStart || epoch < 0) return this.#epochs.prepend(entries);
         if (scan.lastOffset >= logStartOffset && epoch > (entries.at(-1)?.epoch ?? -1)) entries.push({ epoch, startOffset: Math.max(baseOffset, logStartOffset) });
       }
     }

@@ -46,6 +46,10 @@ export class SegmentList {
     this.#segments = this.#segments.filter((other) => other !== segment);
   }
 
+  has(segment: Segment): boolean {
+    return this.#segments[this.floorIndex(segment.baseOffset)] === segment;
+  }
+
   clear(): void {
     this.#segments = [];
   }

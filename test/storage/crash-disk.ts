@@ -396,7 +396,8 @@ export class CrashDisk<T = undefined> implements Disk {
     for (const entry of entries) {
       if (entry.durableAt !== Infinity || entry.inDoubt) continue;
       if (fault === undefined) entry.durableAt = durableAt;
-      else entry.inDoubt = true;
+      // Without a descriptor the sync did not even begin.
+      else if (fault.code !== 'EMFILE' && fault.code !== 'ENFILE') entry.inDoubt = true;
     }
     this.#record({ kind: 'sync', text: fault === undefined ? text : `${text} fails with ${fault.code}` });
   }

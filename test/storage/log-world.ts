@@ -71,6 +71,8 @@ export class LogWorld {
   #writtenBefore = 0;
   #startDurable = 0;
   #isDurable = false;
+  /** Where a truncation that failed was to cut: what lies behind may be gone, or not. */
+  #cutAsked = Infinity;
   #isOpen = false;
   #uuids = 0;
   readonly #random: Seeded;
@@ -95,8 +97,12 @@ export class LogWorld {
     if (recoveryPoint > logStartOffset) this.#flushed = recoveryPoint;
     this.#writtenBefore = writtenEndOffset;
     this.logStart = logStartOffset;
-    return { contents: this.contents, startMin: this.#startDurable, startMax: logStartOffset, flushed: Math.min(this.#flushed, endOf(this.contents, logStartOffset)), written: writtenEndOffset };
+    const flushed = Math.min(this.#flushed, endOf(this.contents, logStartOffset), this.#cutAsked);
+    return { contents: this.contents, startMin: this.#startDurable, startMax: logStartOffset, flushed, written: Math.min(writtenEndOffset, this.#cutAsked) };
   }
+
+  /** A replacement of the whole log has failed: what can be read of it is anybody's guess. */
+  isHalfCut = false;
 
   /** As the log said last. */
   logStart = 0;
@@ -105,14 +111,22 @@ export class LogWorld {
   open(): void {
     this.directory = openDirectory(this.disk, () => this.#uuid());
     const found = this.directory.found.find(({ topic }) => topic === TOPIC);
-    this.log = found === undefined
+    // As the broker does, which knows from the metadata that there is such a partition: what a crash left of a creation is created again.
+    this.log = found === undefined || this.directory.topicIdOf(found) === undefined
       ? this.directory.createLog({ topic: TOPIC, partition: 0, topicId: TOPIC_ID, config: this.config, nowMs: this.nowMs })
       : this.directory.openLog(found, { config: this.config, nowMs: this.nowMs });
     this.log.onWriteFailed = (_, fromOffset) => {
+      // What was not taken in may be there all the same when the file could not be cut any more.
+      if (this.log.failed) this.#before.push(this.allowed());
       this.contents = cutAt(this.contents, fromOffset);
     };
     this.log.advanceHighWatermark(this.log.logEndOffset);
     this.#isOpen = true;
+  }
+
+  /** Nothing can be appended any more. */
+  get hasFailed(): boolean {
+    return this.log !== undefined && (this.log.failed || this.directory.offline !== undefined);
   }
 
   #uuid(): string {
@@ -190,6 +204,7 @@ export class LogWorld {
 
   /** While it runs, both the log as it was and the log cut may be found; afterwards only the latter, if nothing failed. */
   async truncate(offset: number): Promise<void> {
+    if (this.log.failure !== undefined) throw this.log.failure;
     await this.write();
     const before = this.allowed();
     const contents = cutAt(this.contents, offset);
@@ -198,11 +213,23 @@ export class LogWorld {
     this.#before = [{ ...before, flushed: Math.min(before.flushed, end), written: Math.min(before.written, end) }];
     this.contents = contents;
     this.#startDurable = Math.min(this.#startDurable, end);
-    await this.log.truncateTo(offset, this.nowMs);
-    this.#before = [];
+    try {
+      await this.log.truncateTo(offset, this.nowMs);
+      this.#before = [];
+    } catch (error) {
+      // Before the cut or after it: the log says which; on the disk either may be found.
+      if (this.log.writtenEndOffset > end) {
+        this.#cutAsked = end;
+        this.#before = [{ ...this.allowed(), contents }];
+        this.contents = before.contents;
+        this.#flushed = Math.min(before.flushed, this.log.recoveryPoint);
+      }
+      throw error;
+    }
   }
 
   async startAt(offset: number): Promise<void> {
+    if (this.log.failure !== undefined) throw this.log.failure;
     await this.write();
     const before = this.allowed();
     // Whatever is left of the old log may be found, in whatever state, until the new one is there.
@@ -210,8 +237,14 @@ export class LogWorld {
     this.#flushed = 0;
     this.contents = [];
     this.#startDurable = 0;
-    await this.log.truncateFullyAndStartAt(offset, this.nowMs);
-    this.#before = [];
+    try {
+      await this.log.truncateFullyAndStartAt(offset, this.nowMs);
+      this.#before = [];
+    } catch (error) {
+      this.isHalfCut = this.log.recoveryPoint > 0 && this.log.logStartOffset !== offset;
+      if (this.log.writtenEndOffset !== offset) this.contents = before.contents;
+      throw error;
+    }
   }
 
   /** The process is killed; what it has handed to the system stays. */
