@@ -7,8 +7,9 @@
  */
 import type { MetadataRecord } from '../../protocol/log-records/metadata.ts';
 import type { Disk } from '../../storage/disk.ts';
-import { joinPath, parentOf, replaceFileSync } from '../../storage/files.ts';
+import { joinPath, parentOf } from '../../storage/files.ts';
 import { writeMetaProperties } from '../../storage/meta-properties.ts';
+import { formatPartitionMetadata, PARTITION_METADATA } from '../../storage/partition-metadata.ts';
 import { BOOTSTRAP_FEATURES, ELIGIBLE_LEADER_REPLICAS_VERSION, METADATA_VERSION, METADATA_VERSION_LATEST, metadataVersionRules } from './features.ts';
 import { ResourceType } from './image.ts';
 import { encodeRecord, newRecord, type NewRecord } from './records.ts';
@@ -16,6 +17,8 @@ import { decodeSnapshot, encodeSnapshot, snapshotName, type VoterRecords } from 
 
 export const BOOTSTRAP_CHECKPOINT = 'bootstrap.checkpoint';
 export const METADATA_DIRECTORY = '__cluster_metadata-0';
+/** The id that Kafka has reserved for the metadata topic. */
+export const METADATA_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 
 export function defaultBootstrap(): NewRecord[] {
   return BOOTSTRAP_FEATURES.map(({ name, level }) => newRecord('FeatureLevelRecord', { name, featureLevel: level }));
@@ -62,14 +65,30 @@ export interface FormatOptions {
 
 export function formatDirectory(options: FormatOptions): void {
   const { disk, directory, clusterId, nodeId, directoryId, nowMs, voters = null } = options;
+  const metadata = joinPath(directory, METADATA_DIRECTORY);
   makeDurably(disk, directory);
-  replaceFileSync(disk, joinPath(directory, BOOTSTRAP_CHECKPOINT), encodeBootstrap(options.bootstrap ?? defaultBootstrap(), nowMs));
+  if (disk.status(metadata) === undefined) disk.makeDirectory(metadata);
+  const files = [
+    { path: joinPath(directory, BOOTSTRAP_CHECKPOINT), content: encodeBootstrap(options.bootstrap ?? defaultBootstrap(), nowMs) },
+    { path: joinPath(metadata, PARTITION_METADATA), content: formatPartitionMetadata(METADATA_TOPIC_ID) },
+  ];
   if (voters !== null) {
-    const metadata = joinPath(directory, METADATA_DIRECTORY);
-    makeDurably(disk, metadata);
     const snapshot = encodeSnapshot([], { epoch: 0, nowMs, lastContainedLogTimestampMs: nowMs, ...voters });
-    replaceFileSync(disk, joinPath(metadata, snapshotName({ offset: 0, epoch: 0 })), Buffer.concat(snapshot));
+    files.push({ path: joinPath(metadata, snapshotName({ offset: 0, epoch: 0 })), content: Buffer.concat(snapshot) });
   }
+  // One sync of each directory for all of them: a start has to wait for every single one.
+  for (const { path, content } of files) {
+    const file = disk.open(`${path}.tmp`, 'replace');
+    try {
+      file.writeSync([content], 0);
+      file.syncSync();
+    } finally {
+      file.close();
+    }
+    disk.rename(`${path}.tmp`, path);
+  }
+  disk.syncDirectory(metadata);
+  disk.syncDirectory(directory);
   writeMetaProperties(disk, directory, { clusterId, nodeId, directoryId }, nowMs);
 }
 

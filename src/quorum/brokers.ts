@@ -3,7 +3,7 @@
  *
  * Promises: pure; from the image and a request to the records that make it so and the answer; codes and texts are those of Kafka's
  * ClusterControlManager. A broker is given an epoch, the offset of its registration, so that what an earlier life of it said can be told apart.
- * Does not keep sessions: `broker-sessions.ts` knows who was heard from when, and asks for the fence.
+ * Does not keep sessions: who was heard from when is for the caller to know.
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import type { Value } from '../../protocol/schema.ts';
@@ -152,7 +152,9 @@ export function heartbeat(
   const current: BrokerState = broker.inControlledShutdown && !broker.fenced ? 'controlledShutdown' : broker.fenced ? 'fenced' : 'unfenced';
   const next = nextState(current);
   const records = current === next ? [] : transition(next);
-  if (request.cordonedLogDirs !== null && cordonChanged(broker, request.cordonedLogDirs) && metadataVersionRules(image.metadataVersion ?? 0).supportsCordonedLogDirs) {
+  const rules = metadataVersionRules(image.metadataVersion ?? 0);
+  if (rules.supportsDirectories) records.push(...directoriesOffline(broker, request.offlineLogDirs, context));
+  if (request.cordonedLogDirs !== null && cordonChanged(broker, request.cordonedLogDirs) && rules.supportsCordonedLogDirs) {
     records.push(
       newRecord('BrokerRegistrationChangeRecord', { brokerId: broker.id, brokerEpoch: broker.epoch, cordonedLogDirs: request.cordonedLogDirs }, 3),
     );
@@ -227,6 +229,18 @@ function beginControlledShutdown(brokerId: number, context: BrokersContext): New
   return [
     newRecord('BrokerRegistrationChangeRecord', { brokerId, brokerEpoch: broker.epoch, inControlledShutdown: IN_CONTROLLED_SHUTDOWN }, 1),
     ...partitionChanges(context, { concerns: (partition) => partition.isr.includes(brokerId), remove: brokerId }),
+  ];
+}
+
+/** What lies in directories that a broker has lost is out of its hands. */
+function directoriesOffline(broker: BrokerImage, offlineLogDirs: readonly string[], context: BrokersContext): NewRecord[] {
+  const lost = broker.logDirs.filter((directory) => offlineLogDirs.includes(directory));
+  if (lost.length === 0) return [];
+  const isLost = ({ replicas, directories }: PartitionImage): boolean => lost.includes(directories[replicas.indexOf(broker.id)] ?? '');
+  const logDirs = broker.logDirs.filter((directory) => !lost.includes(directory));
+  return [
+    ...partitionChanges(context, { concerns: isLost, remove: broker.id }),
+    newRecord('BrokerRegistrationChangeRecord', { brokerId: broker.id, brokerEpoch: broker.epoch, logDirs }, 2),
   ];
 }
 

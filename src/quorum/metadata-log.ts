@@ -16,7 +16,7 @@ import { Log } from '../../storage/log.ts';
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../../storage/log-config.ts';
 import { loadPartitionMetadata, writePartitionMetadata } from '../../storage/partition-metadata.ts';
 import { type MetadataBatch, readBatches } from './batches.ts';
-import { makeDurably } from './bootstrap.ts';
+import { makeDurably, METADATA_TOPIC_ID } from './bootstrap.ts';
 import { MetadataDelta } from './delta.ts';
 import { MetadataImage } from './image.ts';
 import type { MetadataImages } from './images.ts';
@@ -25,8 +25,6 @@ import {
   encodeSnapshot, listSnapshots, readSnapshot, removePartialSnapshots, type SnapshotFile, type VoterRecords, writeSnapshot,
 } from './snapshots.ts';
 
-/** The id that Kafka has reserved for the metadata topic. */
-export const METADATA_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAQ';
 const READ_BYTES = 1024 * 1024;
 
 /** The metadata of this directory cannot be used. The message is for the person who runs the node. */

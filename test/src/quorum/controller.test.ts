@@ -216,6 +216,18 @@ describe('brokers', () => {
     expect(quorum.image().partition('t', 0)).toMatchObject({ leader: 1, isr: [1], elr: [], lastKnownElr: [], leaderEpoch: 2, leaderRecoveryState: 0 });
   });
 
+  it('that lose a directory lose what lies in it', async () => {
+    const [lost, kept] = [world.runtime.random.uuid(), world.runtime.random.uuid()];
+    const mine = await quorum.controller.registerBroker({ ...second(), logDirs: [lost] });
+    await beat(2, mine);
+    await quorum.controller.createTopics([newTopic('t', assigned([0, [2, 1]], [1, [1, 2]]))]);
+    const again = await quorum.controller.registerBroker({ ...second(), incarnationId: quorum.image().brokers.get(2)!.incarnationId, logDirs: [lost, kept] });
+    expect(again).toBe(mine);
+    await beat(2, mine, { offlineLogDirs: [lost, world.runtime.random.uuid()] });
+    expect(quorum.image().topic('t')!.partitions.map(({ leader, isr }) => [leader, isr])).toEqual([[1, [1]], [1, [1]]]);
+    expect(quorum.image().brokers.get(2)).toMatchObject({ logDirs: [kept], fenced: false });
+  });
+
   it('that are taken out of the cluster leave their partitions to others', async () => {
     const mine = await quorum.controller.registerBroker(second());
     await beat(2, mine);
