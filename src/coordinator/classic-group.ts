@@ -121,23 +121,20 @@ export class ClassicGroup {
   /** null: not known, because the group is not one of consumers or its metadata cannot be read. */
   subscribedTopics: ReadonlySet<string> | null = null;
 
-  readonly members = new Map<string, ClassicMember>();
-  /** By group.instance.id (KIP-345). */
-  readonly staticMembers = new Map<string, string>();
-  /** Members that were given an id and told to come back with it (KIP-394), with the time they have for it. */
-  readonly pendingJoins = new Map<string, Deadline>();
-  /** Members of this generation that have not asked for their assignment. */
-  readonly pendingSyncs = new Set<string>();
-  /** Ends the joining phase. */
-  readonly joinDeadline: Deadline;
-  /** Ends the syncing phase. */
-  readonly syncDeadline: Deadline;
-  /** What to do when the joining phase's time is up: it differs for the first rebalance of a group. */
-  onJoinDeadline: () => void = () => {};
-
+  // There may be a million groups that nobody ever joined, with offsets only: they take no room for members.
+  #members: Map<string, ClassicMember> | undefined;
+  #staticMembers: Map<string, string> | undefined;
+  #pendingJoins: Map<string, Deadline> | undefined;
+  #pendingSyncs: Set<string> | undefined;
   /** How many members support a protocol. */
-  readonly #supported = new Map<string, number>();
+  #supported: Map<string, number> | undefined;
   #awaitingJoinCount = 0;
+  #joinDeadline: Deadline | undefined;
+  #syncDeadline: Deadline | undefined;
+  readonly #deadline: (overdue: () => void) => Deadline;
+  readonly #onSyncDeadline: (group: ClassicGroup) => void;
+  /** What to do when the joining phase's time is up: it differs for the first rebalance of a group. */
+  onJoinDeadline: (() => void) | undefined;
 
   constructor(options: {
     id: string;
@@ -157,12 +154,37 @@ export class ClassicGroup {
     this.protocolType = options.protocolType ?? null;
     this.protocolName = options.protocolName ?? null;
     this.leaderId = options.leaderId ?? null;
-    this.joinDeadline = options.deadline(() => this.onJoinDeadline());
-    this.syncDeadline = options.deadline(() => options.onSyncDeadline(this));
+    this.#deadline = options.deadline;
+    this.#onSyncDeadline = options.onSyncDeadline;
   }
 
-  get isSimple(): boolean {
-    return this.protocolType === null && this.state === 'Empty' && this.pendingJoins.size === 0;
+  get members(): Map<string, ClassicMember> {
+    return (this.#members ??= new Map());
+  }
+
+  /** Member ids by group.instance.id (KIP-345). */
+  get staticMembers(): Map<string, string> {
+    return (this.#staticMembers ??= new Map());
+  }
+
+  /** Members that were given an id and told to come back with it (KIP-394), with the time they have for it. */
+  get pendingJoins(): Map<string, Deadline> {
+    return (this.#pendingJoins ??= new Map());
+  }
+
+  /** Members of this generation that have not asked for their assignment. */
+  get pendingSyncs(): Set<string> {
+    return (this.#pendingSyncs ??= new Set());
+  }
+
+  /** Ends the joining phase. */
+  get joinDeadline(): Deadline {
+    return (this.#joinDeadline ??= this.#deadline(() => this.onJoinDeadline?.()));
+  }
+
+  /** Ends the syncing phase. */
+  get syncDeadline(): Deadline {
+    return (this.#syncDeadline ??= this.#deadline(() => this.#onSyncDeadline(this)));
   }
 
   get usesConsumerProtocol(): boolean {
@@ -228,8 +250,8 @@ export class ClassicGroup {
   }
 
   removePendingJoin(memberId: string): void {
-    this.pendingJoins.get(memberId)?.cancel();
-    this.pendingJoins.delete(memberId);
+    this.#pendingJoins?.get(memberId)?.cancel();
+    this.#pendingJoins?.delete(memberId);
   }
 
   /** A static member came back under a new id and takes the old one's place, assignment included; the old one is fenced. */
@@ -289,7 +311,7 @@ export class ClassicGroup {
   /** Answers everyone and stops every timer: the group is gone from this node. */
   die(nowMs: number, errorCode: ErrorCode): void {
     this.transitionTo('Dead', nowMs);
-    for (const member of this.members.values()) {
+    for (const member of this.#members?.values() ?? []) {
       this.completeJoin(member, joinError(member.id, errorCode));
       this.completeSync(member, syncError(errorCode));
     }
@@ -297,10 +319,10 @@ export class ClassicGroup {
   }
 
   stopTimers(): void {
-    for (const member of this.members.values()) member.session.cancel();
-    for (const deadline of this.pendingJoins.values()) deadline.cancel();
-    this.joinDeadline.cancel();
-    this.syncDeadline.cancel();
+    for (const member of this.#members?.values() ?? []) member.session.cancel();
+    for (const deadline of this.#pendingJoins?.values() ?? []) deadline.cancel();
+    this.#joinDeadline?.cancel();
+    this.#syncDeadline?.cancel();
   }
 
   /** NONE, or why a request of this member is refused. */
@@ -332,11 +354,13 @@ export class ClassicGroup {
 
   supportsProtocols(protocolType: string, protocols: readonly GroupProtocol[]): boolean {
     if (this.state === 'Empty') return protocolType !== '' && protocols.length > 0;
-    return this.protocolType === protocolType && protocols.some(({ name }) => (this.#supported.get(name) ?? 0) === this.members.size);
+    return this.protocolType === protocolType && protocols.some(({ name }) => (this.#supported?.get(name) ?? 0) === this.members.size);
   }
 
   #countProtocols(member: ClassicMember, by: 1 | -1): void {
-    for (const { name } of member.protocols) this.#supported.set(name, (this.#supported.get(name) ?? 0) + by);
+    this.#supported ??= new Map();
+    // A client may name a protocol twice; it still is one member that supports it.
+    for (const name of new Set(member.protocols.map((protocol) => protocol.name))) this.#supported.set(name, (this.#supported.get(name) ?? 0) + by);
   }
 
   /** Each member votes for the first of its protocols that everyone supports; most votes win. */
@@ -344,7 +368,7 @@ export class ClassicGroup {
     assert(this.members.size > 0, 'an empty group selects no protocol');
     const votes = new Map<string, number>();
     for (const member of this.members.values()) {
-      const vote = member.protocols.find(({ name }) => this.#supported.get(name) === this.members.size);
+      const vote = member.protocols.find(({ name }) => this.#supported?.get(name) === this.members.size);
       assert(vote !== undefined, `member ${member.id} has no protocol in common with the others`);
       votes.set(vote.name, (votes.get(vote.name) ?? 0) + 1);
     }
@@ -362,7 +386,7 @@ export class ClassicGroup {
     this.subscribedTopics = this.computeSubscribedTopics();
     this.transitionTo(this.members.size > 0 ? 'CompletingRebalance' : 'Empty', nowMs);
     this.pendingSyncs.clear();
-    if (this.members.size === 0) this.#supported.clear();
+    if (this.members.size === 0) this.#supported = undefined;
   }
 
   computeSubscribedTopics(): ReadonlySet<string> | null {

@@ -36,6 +36,9 @@ const MEMBER_ID_REQUIRED_SINCE = 4;
 /** JoinGroup since version 9 can tell a leader to keep the assignment as it is (KIP-814). */
 const SKIP_ASSIGNMENT_SINCE = 9;
 
+/** What a string of the protocol, and of the group's records, holds. */
+const MEMBER_ID_BYTES_MAX = 32_767;
+
 type Join = Value<typeof JoinGroupRequest>;
 type Sync = Value<typeof SyncGroupRequest>;
 
@@ -103,6 +106,10 @@ export class ClassicGroups {
   #joinNewMember(group: ClassicGroup, request: Join, caller: Caller, answer: Answer<JoinAnswer>): Effect {
     const instanceId = request.groupInstanceId;
     const memberId = `${instanceId ?? caller.clientId}-${this.#javaUuid()}`;
+    if (Buffer.byteLength(memberId) > MEMBER_ID_BYTES_MAX) {
+      answer.give(joinError('', ErrorCode.INVALID_REQUEST));
+      return NO_EFFECT;
+    }
     if (instanceId !== null) {
       const existing = group.staticMembers.get(instanceId);
       if (existing !== undefined) return this.#replaceStaticMember(group, request, caller, existing, memberId, answer);

@@ -148,7 +148,8 @@ export class Offsets {
 
   commit(request: Value<typeof OffsetCommitRequest>, options: { nowMs: number; metadataLengthMax: number }): Outcome<GroupRecord, Input<typeof OffsetCommitResponse>> {
     const records: GroupRecord[] = [];
-    const expireTimestamp = request.retentionTimeMs === -1 ? -1 : options.nowMs + request.retentionTimeMs;
+    // A time beyond all others is as good as for ever, and still fits its field.
+    const expireTimestamp = request.retentionTimeMs === -1 ? -1 : Math.min(options.nowMs + request.retentionTimeMs, Number.MAX_SAFE_INTEGER);
     const topics = request.topics.map(({ name, topicId, partitions }) => ({
       name,
       topicId,

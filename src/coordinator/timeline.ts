@@ -84,8 +84,8 @@ export class Timeline {
 export class TimelineMap<K, V> {
   readonly #timeline: Timeline;
   readonly #committed = new Map<K, V>();
-  /** The newest uncommitted change of a key. */
-  readonly #pending = new Map<K, Change>();
+  /** The newest uncommitted change of a key. There is a map only while there is a change: there may be a million of these, at rest. */
+  #pending: Map<K, Change> | undefined;
 
   readonly #undone: ((value: V) => void) | undefined;
 
@@ -96,10 +96,8 @@ export class TimelineMap<K, V> {
   }
 
   get(key: K): V | undefined {
-    if (this.#pending.size > 0) {
-      const change = this.#pending.get(key);
-      if (change !== undefined) return change.value === ABSENT ? undefined : (change.value as V);
-    }
+    const change = this.#pending?.get(key);
+    if (change !== undefined) return change.value === ABSENT ? undefined : (change.value as V);
     return this.#committed.get(key);
   }
 
@@ -121,7 +119,7 @@ export class TimelineMap<K, V> {
 
   /** No entry is there for those who see the latest state. */
   isEmpty(): boolean {
-    if (this.#pending.size === 0) return this.#committed.size === 0;
+    if (this.#pending === undefined) return this.#committed.size === 0;
     for (const _ of this.entries()) return false;
     return true;
   }
@@ -132,16 +130,17 @@ export class TimelineMap<K, V> {
 
   /** The latest state. Changing the map while iterating is safe; whether a key that is added meanwhile comes up is not said. */
   *entries(): Generator<[K, V]> {
-    if (this.#pending.size === 0) {
+    const pending = this.#pending;
+    if (pending === undefined) {
       yield* this.#committed.entries();
       return;
     }
     for (const [key, value] of this.#committed) {
-      const change = this.#pending.get(key);
+      const change = pending.get(key);
       if (change === undefined) yield [key, value];
       else if (change.value !== ABSENT) yield [key, change.value as V];
     }
-    for (const [key, change] of this.#pending) {
+    for (const [key, change] of pending) {
       if (change.value !== ABSENT && !this.#committed.has(key)) yield [key, change.value as V];
     }
   }
@@ -159,6 +158,7 @@ export class TimelineMap<K, V> {
   }
 
   #change(key: K, value: unknown): void {
+    this.#pending ??= new Map();
     const previous = this.#pending.get(key);
     const change: Change = { offset: this.#timeline.offset, map: this, key, value, previous, committed: false };
     this.#pending.set(key, change);
@@ -172,15 +172,22 @@ export class TimelineMap<K, V> {
     else this.#committed.set(key, change.value as V);
     change.committed = true;
     change.previous = undefined;
-    if (this.#pending.get(key) === change) this.#pending.delete(key);
+    if (this.#pending?.get(key) === change) this.#settle(key);
   }
 
   /** For `Timeline` alone: newest first. */
   revertChange(change: Change): void {
     const key = change.key as K;
-    assert(this.#pending.get(key) === change, 'changes are undone newest first');
-    if (change.previous === undefined || change.previous.committed) this.#pending.delete(key);
+    assert(this.#pending?.get(key) === change, 'changes are undone newest first');
+    if (change.previous === undefined || change.previous.committed) this.#settle(key);
     else this.#pending.set(key, change.previous);
     if (change.value !== ABSENT) this.#undone?.(change.value as V);
+  }
+
+  /** The key has no uncommitted change any more. */
+  #settle(key: K): void {
+    const pending = this.#pending!;
+    if (pending.size === 1) this.#pending = undefined;
+    else pending.delete(key);
   }
 }

@@ -280,6 +280,23 @@ test('the protocol is the one that most vote for among those that all support, a
   expect(javaHashOrder(many)).toEqual(['p0', 'p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7', 'p8', 'p9', 'p10', 'p12', 'p11', 'p13']);
 });
 
+test('a client that names a protocol twice supports it once, and one whose id would not fit a record is refused', async () => {
+  const s = await scene();
+  const a = s.client('A', { apiVersion: 3, protocols: [{ name: 'range', metadata: subscription('t') }, { name: 'range', metadata: subscription('u') }] });
+  const b = s.client('B', { apiVersion: 3 });
+  await s.stable(a, b);
+  expect(s.groups()).toBe('g:Stable');
+  void s.join(s.client('long'.repeat(8183), { instanceId: null }));
+  void s.join(s.client('X', { instanceId: 'i'.repeat(32_731) }));
+  expect((await s.said()).map((line) => line.slice(-20))).toEqual(['join INVALID_REQUEST', 'join INVALID_REQUEST']);
+  const longest = s.client('Y', { group: 'h', instanceId: 'i'.repeat(32_730) });
+  void s.join(longest);
+  await s.saidWithin(0);
+  void s.sync(longest);
+  await s.said();
+  expect(s.groups()).toBe('g:Stable h:Stable');
+});
+
 test('metadata that changes, or a leader that joins again, starts a rebalance; a follower that joins again does not', async () => {
   const s = await scene();
   const [a, b] = ['A', 'B'].map((name) => s.client(name));
