@@ -25,8 +25,11 @@ if (isClone ? runsTypeScript : isNewEnough) {
 
 /** Hands over to the Node of node_modules, with the same arguments, streams and signals. */
 function runPinned() {
-  const child = spawn(pinnedNode, [join(root, 'bin', 'ottla.js'), ...process.argv.slice(2)], { stdio: 'inherit' });
-  // A terminal sends Ctrl-C to both; anybody else sends signals to this process only.
+  const child = spawn(pinnedNode, [join(root, 'bin', 'ottla.js'), ...process.argv.slice(2)], {
+    stdio: 'inherit',
+    env: { ...process.env, OTTLA_RELAYED_SIGNALS: '1' },
+  });
+  // A terminal sends Ctrl-C to both; anybody else sends signals to this process, or to its whole group.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => (process.stdin.isTTY ? undefined : child.kill(signal)));
   child.on('error', (error) => {
     console.error(`ottla: ${error.message}`);

@@ -61,7 +61,7 @@ export const start: Command = {
 async function run({ runtime, settings, logger, options }: { runtime: Runtime; settings: Settings; logger: Logger; options: Options }): Promise<number> {
   const place = options.memory ? undefined : dataDirOf(options, settings);
   // Signals count from the start: who stops a broker that is not up yet wants it stopped too.
-  const signals = watchSignals(logger);
+  const signals = watchSignals(logger, runtime.clock);
   const broker = await Broker.start({
     runtime,
     settings,
@@ -141,13 +141,18 @@ function inContext(error: unknown, settings: Settings): unknown {
   return new CommandError(`port ${port ?? listener.port}${host} is in use by another process; choose another with --port, or 0 for a free one`, { cause: error });
 }
 
-function watchSignals(logger: Logger): { asked: Promise<void> } {
-  let count = 0;
+/** Under the launcher's relay a signal to the process group comes twice: once to us and once passed on. */
+const ECHO_MS = process.env['OTTLA_RELAYED_SIGNALS'] === '1' ? 200 : 0;
+
+function watchSignals(logger: Logger, clock: Clock): { asked: Promise<void> } {
+  let firstMs: number | undefined;
   const asked = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        count++;
-        if (count > 1) process.exit(signal === 'SIGTERM' ? 143 : 130);
+        const nowMs = clock.monotonicMs();
+        if (firstMs !== undefined && nowMs - firstMs < ECHO_MS) return;
+        if (firstMs !== undefined) process.exit(signal === 'SIGTERM' ? 143 : 130);
+        firstMs = nowMs;
         logger.info(`${signal}: stopping (once more stops at once)`);
         resolve();
       });
