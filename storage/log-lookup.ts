@@ -31,10 +31,10 @@ export function findTimestamp(log: LookupLog, timestampMs: number): FoundOffset 
   // As Kafka: only the first segment that may hold one is searched.
   const segment = log.segments.all.find((candidate) => candidate.largestTimestamp() >= timestampMs);
   if (segment === undefined) return undefined;
-  const timeIndex = segment.timeIndex();
+  const timeIndex = segment.indexes.time;
   const slot = timeIndex.slotFor(timestampMs);
   const offset = Math.max(slot < 0 ? segment.baseOffset : timeIndex.offsetAt(slot), log.logStartOffset);
-  const scan = new BatchScan(segment.file(), segment.positionToSeek(offset), segment.writtenBytes);
+  const scan = new BatchScan(segment.file(), segment.indexes.positionToSeek(offset), segment.writtenBytes);
   while (scan.next()) {
     if (storedMaxTimestamp(scan.buffer, scan.at) < timestampMs || scan.lastOffset < log.logStartOffset || !scan.load()) continue;
     const found = firstRecord(scan, (timestamp, recordOffset) => timestamp >= timestampMs && recordOffset >= log.logStartOffset);
@@ -46,10 +46,10 @@ export function findTimestamp(log: LookupLog, timestampMs: number): FoundOffset 
 /** The first record with the largest timestamp of all; undefined when no record has one. */
 export function findMaxTimestamp(log: LookupLog): FoundOffset | undefined {
   let youngest: Segment | undefined;
-  for (const segment of log.segments.all) if (youngest === undefined || segment.maxTimestamp > youngest.maxTimestamp) youngest = segment;
-  if (youngest === undefined || youngest.maxTimestamp < 0) return undefined;
-  const max = youngest.maxTimestamp;
-  const scan = new BatchScan(youngest.file(), youngest.positionToSeek(youngest.maxTimestampOffset), youngest.writtenBytes);
+  for (const segment of log.segments.all) if (youngest === undefined || segment.indexes.maxTimestamp > youngest.indexes.maxTimestamp) youngest = segment;
+  if (youngest === undefined || youngest.indexes.maxTimestamp < 0) return undefined;
+  const max = youngest.indexes.maxTimestamp;
+  const scan = new BatchScan(youngest.file(), youngest.indexes.positionToSeek(youngest.indexes.maxTimestampOffset), youngest.writtenBytes);
   while (scan.next()) {
     if (storedMaxTimestamp(scan.buffer, scan.at) !== max || !scan.load()) continue;
     const found = firstRecord(scan, (timestamp) => timestamp === max);

@@ -139,7 +139,7 @@ async function readSegments(log: ReadableLog, startOffset: number, endOffset: nu
 /** undefined when the segment has no batch at or beyond `startOffset`. */
 async function readSegment(segment: Segment, startOffset: number, endOffset: number, options: ReadOptions): Promise<LogRead | undefined> {
   const end = segment.writtenBytes;
-  let position = segment.hintFor(startOffset) ?? segment.positionToSeek(startOffset);
+  let position = segment.hintFor(startOffset) ?? segment.indexes.positionToSeek(startOffset);
   let wanted = Math.max(options.maxBytes, HEADER_BYTES) + SEEK_SLACK_BYTES;
   const file = segment.file();
   segment.handle.pins++;

@@ -40,6 +40,8 @@ export class LogWriter {
   #flushing: Promise<void> = DONE;
   #unflushedSinceMs: number;
   #abandoned = false;
+  /** What a cut has begun and not ended, and why. */
+  #unrepaired: { readonly cut: () => void; readonly error: DiskError } | undefined;
   #beforeFirstSync: (() => Promise<void>) | undefined;
 
   constructor(log: LogState, events: LogEvents, options: { nowMs: number; beforeFirstSync: (() => Promise<void>) | undefined }) {
@@ -94,7 +96,7 @@ export class LogWriter {
       if (log.failure !== undefined) throw log.failure;
     } catch (error) {
       if (!(error instanceof DiskError) && !(error instanceof StorageError)) throw error;
-      await this.#takeBack(error, from, firstSegment, firstPosition);
+      this.#takeBack(error, from, firstSegment, firstPosition);
       this.#writing = undefined;
       this.#events.onWriteFailed(error, from);
       return;
@@ -127,7 +129,7 @@ export class LogWriter {
    * Cuts the log back to where it was before a write that failed, which ended at `offset`, at `position` in `segment`: memory at once, so that what
    * is appended next has its true place, then the file. The cut must be durable before it is written over: a crash must not mix the two.
    */
-  async #takeBack(error: Error, offset: number, segment: Segment, position: number): Promise<void> {
+  #takeBack(error: Error, offset: number, segment: Segment, position: number): void {
     const log = this.#log;
     this.#queue.clear();
     log.truncations++;
@@ -136,20 +138,39 @@ export class LogWriter {
     log.epochs.truncateFromEnd(offset);
     log.latestEpoch = log.epochs.latestEpoch;
     if (!isPassing(error)) this.fail(error);
-    if (this.#abandoned) return;
-    try {
+    this.repair(() => {
       log.snapshots.removeBeyond(offset);
       for (const rolled of [...log.segments.beyond(segment.baseOffset)].reverse()) {
-        log.segments.remove(rolled);
         rolled.remove();
+        log.segments.remove(rolled);
       }
       segment.cutFile(position);
       segment.cutBack(offset, position, this.#unflushedSinceMs);
-      if (log.failure === undefined) await this.syncSegment(segment);
-    } catch (second) {
-      if (!(second instanceof DiskError)) throw second;
-      this.fail(second);
+      if (log.failure === undefined) this.syncSegmentNow(segment);
+    });
+  }
+
+  /**
+   * Does what must be done before the log goes on, now; or, when there is no descriptor for it, later: until then nothing is appended, and `settle` rejects.
+   * `cut` is run again from its beginning. False when it is not done.
+   */
+  repair(cut: () => void): boolean {
+    if (this.#abandoned) return false;
+    try {
+      cut();
+      this.#unrepaired = undefined;
+      return true;
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.#unrepaired = { cut, error };
+      if (!isPassing(error)) this.fail(error);
+      return false;
     }
+  }
+
+  /** False when something waits to be repaired and cannot be. */
+  get isSound(): boolean {
+    return this.#unrepaired === undefined || (this.#log.failure === undefined && this.repair(this.#unrepaired.cut));
   }
 
   /** The log is being removed: what is queued is forgotten, and what goes wrong from now on is nobody's concern. */
@@ -186,7 +207,7 @@ export class LogWriter {
     const log = this.#log;
     const end = log.logEndOffset;
     while (whole && log.failure === undefined && log.writtenEndOffset < Math.min(end, log.logEndOffset)) await this.write();
-    if (log.failure !== undefined) throw log.failure;
+    if (log.failure !== undefined || !this.isSound) throw this.unsoundness();
     await this.#syncUpTo(whole ? log.writtenEndOffset : Math.min(log.segments.active.baseOffset, log.writtenEndOffset));
   }
 
@@ -200,8 +221,8 @@ export class LogWriter {
       for (const segment of log.segments.all) {
         if (segment.baseOffset >= target && segment.baseOffset > log.recoveryPoint) break;
         // Retention may have taken it away while an earlier one was synced.
-        if (segment.txnIndexUnsynced && log.segments.has(segment)) {
-          await segment.syncTxnIndex();
+        if (segment.indexes.txnUnsynced && log.segments.has(segment)) {
+          await segment.indexes.syncTxn();
           log.namesChanged = true;
         }
         if (!segment.dirty || !log.segments.has(segment)) continue;
@@ -243,6 +264,12 @@ export class LogWriter {
     }
   }
 
+  /** As `syncSegment`, at once. Throws a DiskError. */
+  syncSegmentNow(segment: Segment): void {
+    segment.file().syncSync();
+    segment.dirty = false;
+  }
+
   /** Below the recovery point nobody looks whether the indexes came through a power loss, until they are used. */
   async #syncIndexes(segment: Segment): Promise<void> {
     const { disk } = this.#log;
@@ -261,7 +288,7 @@ export class LogWriter {
   /** The segment is written to no more: its indexes are completed, and in the background all up to it becomes durable, as in Kafka. */
   seal(segment: Segment): void {
     try {
-      segment.seal();
+      segment.indexes.seal();
     } catch (error) {
       // An index that could not be written is made again when it is needed.
       if (!(error instanceof DiskError)) throw error;
@@ -274,6 +301,13 @@ export class LogWriter {
     while (this.#writing !== undefined || !this.#queue.isEmpty) await this.write();
     await this.#flushing;
     if (this.#log.failure !== undefined) throw this.#log.failure;
+    if (!this.isSound) throw this.unsoundness();
+  }
+
+  /** Why nothing can be appended at the moment, or any more. */
+  unsoundness(): StorageError {
+    const { failure, directory } = this.#log;
+    return failure ?? new StorageError(directory, this.#unrepaired?.error ?? new Error('nothing is wrong'));
   }
 }
 

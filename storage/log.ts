@@ -297,14 +297,14 @@ export class Log implements LogEvents {
     const { producers } = this.#state;
     if (completed.aborted) {
       const { producerId, firstOffset, lastOffset } = completed;
-      segment.noteAborted(this.#txnIndexOf(segment), { producerId, firstOffset, lastOffset, lastStableOffset: producers.stableOffsetAfter(completed) });
+      segment.indexes.noteAborted(this.#txnIndexOf(segment), { producerId, firstOffset, lastOffset, lastStableOffset: producers.stableOffsetAfter(completed) });
     }
     producers.complete(completed);
   }
 
   #txnIndexOf(segment: Segment): TxnIndex {
     const { snapshots, segments, config, logStartOffset } = this.#state;
-    return segment.txnIndex() ?? rebuildTxnIndex(segment, snapshots, segments, { config, logStartOffset, nowMs: this.#writer.unflushedSinceMs });
+    return segment.indexes.txn() ?? rebuildTxnIndex(segment, snapshots, segments, { config, logStartOffset, nowMs: this.#writer.unflushedSinceMs });
   }
 
   /** This replica leads from here on: the epoch begins at the log's end even if nothing is ever appended in it, as Kafka has it. */
@@ -334,7 +334,7 @@ export class Log implements LogEvents {
     const { active } = log.segments;
     if (!active.shouldRoll(log.config, bytes, maxTimestamp, lastOffset, nowMs)) return true;
     // An empty segment is as good as a new one, unless it begins too far back to tell the offset relative to it.
-    if (active.sizeBytes === 0 && active.offsetIndex().canHold(lastOffset)) return true;
+    if (active.sizeBytes === 0 && active.indexes.offset.canHold(lastOffset)) return true;
     try {
       this.#roll(nowMs);
       return true;
@@ -525,7 +525,7 @@ export class Log implements LogEvents {
       await this.flush();
       await this.#writer.settle();
       this.takeProducerSnapshot();
-      for (const segment of log.segments.all) segment.persistIndexes();
+      for (const segment of log.segments.all) segment.indexes.persist();
       await log.epochs.persist();
     } catch (error) {
       if (error instanceof DiskError) failure = new StorageError(log.directory, error);

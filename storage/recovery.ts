@@ -12,7 +12,7 @@
 import { storedBaseOffset, storedHasProducerId, storedLastOffset, storedLeaderEpoch, storedMaxTimestamp } from './stored-batch.ts';
 import { isControl } from '../protocol/record/batch.ts';
 import { BatchScan } from './batch-scan.ts';
-import type { Disk } from './disk.ts';
+import { type Disk, DiskError } from './disk.ts';
 import { type EpochEntry, EpochHistory } from './epoch-history.ts';
 import { isCompacted, type LogConfig } from './log-config.ts';
 import { ProducerSnapshots } from './producer-snapshots.ts';
@@ -166,6 +166,7 @@ class Loading {
       this.#segments.add(Segment.create(this.#options.resources, this.#options.directory, this.#segmentOptions(checkpointed)));
       this.#namesChanged = true;
     }
+    this.#segments.active.indexes.unseal();
     if (this.#namesChanged) this.#options.disk.syncDirectory(this.#options.directory);
     const logStartOffset = Math.max(checkpointed, this.#segments.first.baseOffset);
     if (!cleanShutdown) this.#report.lostFlushed = logEndOffset < recoveryPoint;
@@ -219,7 +220,10 @@ class Loading {
       this.#report.segmentsScanned++;
       const recovered = this.#recoverSegment(segment);
       end = recovered.endOffset;
-      if (recovered.sound) continue;
+      if (recovered.sound) {
+        this.#complete(segment);
+        continue;
+      }
       // First what lies behind, then the cut: the other way round, a crash in between would leave segments that seem to follow.
       const next = this.#segments.beyond(segment.baseOffset)[0];
       if (next !== undefined) this.#removeFrom(next);
@@ -227,6 +231,17 @@ class Loading {
       segment.cutFile(segment.sizeBytes);
       segment.file().syncSync();
       return;
+    }
+  }
+
+  /** The index files of a segment that will be written to no more. The active one's are completed later. */
+  #complete(segment: Segment): void {
+    if (segment === this.#segments.active) return;
+    try {
+      segment.indexes.seal();
+    } catch (error) {
+      // A cache that cannot be written is made again when it is needed.
+      if (!(error instanceof DiskError)) throw error;
     }
   }
 
@@ -249,12 +264,12 @@ class Loading {
     // It may be in the system's memory only, if the process died and the machine did not.
     segment.dirty = true;
     segment.startRecovery();
-    segment.replaceTxnIndex(txnIndex);
+    segment.indexes.replaceTxn(txnIndex);
     const scan = new BatchScan(segment.file(), 0, segment.writtenBytes, SCAN_CHUNK_BYTES);
     let endOffset = segment.baseOffset;
     while (scan.next()) {
       const { buffer, at } = scan;
-      if (storedBaseOffset(buffer, at) < endOffset || !segment.offsetIndex().canHold(storedLastOffset(buffer, at))) return { sound: false, endOffset };
+      if (storedBaseOffset(buffer, at) < endOffset || !segment.indexes.offset.canHold(storedLastOffset(buffer, at))) return { sound: false, endOffset };
       const lastOffset = scan.lastOffset;
       if (scan.crcMatches()) {
         const epoch = storedLeaderEpoch(scan.buffer, scan.at);
@@ -286,7 +301,7 @@ class Loading {
     if (firstStart <= logStartOffset) return;
     const entries: EpochEntry[] = [];
     for (const segment of this.#segments.from(logStartOffset)) {
-      const scan = new BatchScan(segment.file(), segment.positionToSeek(logStartOffset), segment.writtenBytes);
+      const scan = new BatchScan(segment.file(), segment.indexes.positionToSeek(logStartOffset), segment.writtenBytes);
       while (scan.next()) {
         const baseOffset = storedBaseOffset(scan.buffer, scan.at);
         const epoch = storedLeaderEpoch(scan.buffer, scan.at);
@@ -337,13 +352,13 @@ export function rebuildTxnIndex(segment: Segment, snapshots: ProducerSnapshots, 
   rebuildProducers(producers, snapshots, segments, { ...options, endOffset: Math.max(segment.baseOffset, options.logStartOffset) });
   const index = new TxnIndex();
   replaySegment(producers, segment, Infinity, index);
-  segment.replaceTxnIndex(index);
+  segment.indexes.replaceTxn(index);
   return index;
 }
 
 function replaySegment(producers: ProducerState, segment: Segment, endOffset: number, txnIndex: TxnIndex | undefined): void {
   const from = producers.endOffset;
-  const scan = new BatchScan(segment.file(), from <= segment.baseOffset ? 0 : segment.positionToSeek(from), segment.writtenBytes, SCAN_CHUNK_BYTES);
+  const scan = new BatchScan(segment.file(), from <= segment.baseOffset ? 0 : segment.indexes.positionToSeek(from), segment.writtenBytes, SCAN_CHUNK_BYTES);
   while (scan.next() && storedBaseOffset(scan.buffer, scan.at) < endOffset) {
     if (scan.lastOffset >= from) noteProducer(producers, scan, txnIndex);
   }
