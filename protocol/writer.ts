@@ -182,7 +182,7 @@ export class Writer {
     this.#start = this.position;
   }
 
-  /** Where the next byte goes, as `insertUnsignedVarint` wants it. */
+  /** Where the next byte goes, as `insertLength` wants it. */
   mark(): number {
     return this.position - this.#start;
   }

@@ -20,7 +20,7 @@ import { remoteStorageRecords } from '../../protocol/log-records/remote-storage.
 import { shareRecords } from '../../protocol/log-records/share.ts';
 import { transactionRecords } from '../../protocol/log-records/transaction.ts';
 import { apis } from '../../protocol/messages/index.ts';
-import { inRange, versionRange } from '../../protocol/schema.ts';
+import { inRange } from '../../protocol/schema.ts';
 import type { AnyField, AnyMessage, Fields } from '../../protocol/schema.ts';
 import type { Int64Mode } from '../../protocol/layout.ts';
 
@@ -185,9 +185,4 @@ export function versionsText(message: AnyMessage): string {
 
 function rangeText(min: number, max: number): string {
   return min === max ? `${min}` : `${min}-${max}`;
-}
-
-/** Whether the version has the field at all. */
-export function isIn(field: AnyField, version: number): boolean {
-  return inRange(versionRange(field.taggedVersions ?? field.versions), version);
 }
