@@ -21,7 +21,7 @@ import type { MetadataImages } from './images.ts';
 import { internalTopic } from './internal-topics.ts';
 import { encodeRecord, newRecord, type NewRecord } from './records.ts';
 import {
-  createPartitions, createTopics, type CreationContext, type NewPartitions, type NewPartitionsResult, type NewTopic, type NewTopicResult, tooManyRecords, type TopicSettings,
+  createPartitions, createTopics, type CreationContext, type EffectiveConfig, type NewPartitions, type NewPartitionsResult, type NewTopic, type NewTopicResult, tooManyRecords, type TopicSettings,
 } from './topic-creation.ts';
 import { topicNameFault } from './topic-names.ts';
 
@@ -279,6 +279,7 @@ export class Controller {
 
   #makeTopicSettings(): TopicSettings {
     const inForce = (): Settings => this.#dynamic.at(this.#images.latest);
+    let ofDefaults: { readonly settings: Settings; readonly configs: readonly EffectiveConfig[] } | undefined;
     return {
       get numPartitions() {
         return inForce().get('num.partitions');
@@ -287,15 +288,24 @@ export class Controller {
         return inForce().get('default.replication.factor');
       },
       configFault: (configs) => inForce().topic.validate(configs),
-      effectiveConfigs: (configs) =>
-        inForce().topic.describe(configs).map(({ name, value, readOnly, source, isSensitive }) => ({
-          name,
-          // The topic's own are told as they were written (' 5 '); DescribeConfigs tells what they mean.
-          value: configs.get(name) ?? value,
-          readOnly, configSource: source, isSensitive,
-        })),
+      effectiveConfigs(configs) {
+        const settings = inForce();
+        if (configs.size > 0) return effectiveConfigs(settings, configs);
+        // Most topics have no settings of their own, and a thousand may be created at once.
+        if (ofDefaults?.settings !== settings) ofDefaults = { settings, configs: effectiveConfigs(settings, configs) };
+        return ofDefaults.configs;
+      },
     };
   }
+}
+
+function effectiveConfigs(settings: Settings, configs: ReadonlyMap<string, string>): EffectiveConfig[] {
+  return settings.topic.describe(configs).map(({ name, value, readOnly, source, isSensitive }) => ({
+    name,
+    // The topic's own are told as they were written (' 5 '); DescribeConfigs tells what they mean.
+    value: configs.get(name) ?? value,
+    readOnly, configSource: source, isSensitive,
+  }));
 }
 
 const USE_DEFAULT = -1;

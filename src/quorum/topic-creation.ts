@@ -33,7 +33,7 @@ export interface TopicSettings {
   /** What is wrong with a topic's own settings in Kafka's words, or null. */
   configFault(configs: ReadonlyMap<string, string>): string | null;
   /** All topic settings by name, with those of the topic itself and of the cluster on top. */
-  effectiveConfigs(configs: ReadonlyMap<string, string>, image: MetadataImage): readonly EffectiveConfig[];
+  effectiveConfigs(configs: ReadonlyMap<string, string>): readonly EffectiveConfig[];
 }
 
 export interface CreationContext {
@@ -85,7 +85,7 @@ function createTopic(topic: NewTopic, context: CreationContext): { records: NewR
       topicConfigErrorCode: ErrorCode.NONE,
       numPartitions: partitions.length,
       replicationFactor: partitions[0]!.replicas.length,
-      configs: settings.effectiveConfigs(configs, image),
+      configs: settings.effectiveConfigs(configs),
     },
   };
 }
