@@ -39,9 +39,13 @@ export interface CrashResult {
 }
 
 const TOPIC = 'crash', GROUP = 'crash-group';
-const STARTING_SHARE = 0.2, STARTING_MS_MAX = 150, LINGER_MS_MAX = 25;
-/** Small segments, so that a run of a minute rolls some (1 MiB is the least that Kafka allows). */
-const SETTINGS = ['log.segment.bytes=1048576', 'auto.create.topics.enable=false'];
+const STARTING_SHARE = 0.2, COMMITTING_SHARE = 0.7, STARTING_MS_MAX = 150, LINGER_MS_MAX = 25;
+/**
+ * Small segments, so that a run of a minute rolls some (1 MiB is the least that Kafka allows). Short sessions: a member that was killed off while it joined comes
+ * back under another id, and the group waits for the first one until its session ends.
+ */
+const SESSION_TIMEOUT_MS = 2_000;
+const SETTINGS = ['log.segment.bytes=1048576', 'auto.create.topics.enable=false', `group.min.session.timeout.ms=${SESSION_TIMEOUT_MS}`];
 
 interface Writer {
   /** Resolves when everything that was attempted is acknowledged. */
@@ -89,6 +93,8 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
       let left = 1 + random.below(options.acknowledgementsPerRoundMax);
       const enough = new Promise<void>((done) => { history.onAcknowledged = (more) => { if ((left -= more) <= 0) done(); }; });
       await watched(enough, watch(broker));
+      // Most rounds let the group come back and commit, the others kill while it is joining.
+      if (random.below(1000) < COMMITTING_SHARE * 1000) await watched(commits.more(), { ...watch(broker), moving: () => commits.acknowledged });
       await new Promise((done) => setTimeout(done, random.below(LINGER_MS_MAX)));
       broker.kill('SIGKILL');
       await broker.exited;
@@ -215,7 +221,7 @@ function librdkafkaWriter(name: string, program: string, config: KafkaConfig, pa
 
 /** A consumer in a group that commits after every batch, and never may be sent back behind what was acknowledged. */
 async function startCommitter(config: KafkaConfig, commits: CommitHistory, violations: string[], fail: (error: Error) => void): Promise<{ stop(): Promise<void> }> {
-  const consumer = new Kafka({ ...config, clientId: 'committer' }).consumer({ groupId: GROUP, sessionTimeout: 10_000, heartbeatInterval: 500, maxWaitTimeInMs: 100, retry: config.retry! });
+  const consumer = new Kafka({ ...config, clientId: 'committer' }).consumer({ groupId: GROUP, sessionTimeout: SESSION_TIMEOUT_MS, rebalanceTimeout: SESSION_TIMEOUT_MS, heartbeatInterval: 200, maxWaitTimeInMs: 100, retry: config.retry! });
   consumer.on(consumer.events.CRASH, ({ payload }) => { if (!payload.restart) fail(new Error(`the consumer gave up: ${payload.error.message}`)); });
   await consumer.connect();
   await consumer.subscribe({ topic: TOPIC, fromBeginning: true });

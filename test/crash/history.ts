@@ -96,6 +96,7 @@ export class History {
 export class CommitHistory {
   readonly #attempted = new Map<number, number>();
   readonly #acknowledged = new Map<number, number>();
+  readonly #waiting: (() => void)[] = [];
   acknowledged = 0;
 
   attempt(partition: number, offset: number): void {
@@ -105,6 +106,12 @@ export class CommitHistory {
   acknowledge(partition: number, offset: number): void {
     this.#acknowledged.set(partition, offset);
     this.acknowledged++;
+    for (const done of this.#waiting.splice(0)) done();
+  }
+
+  /** Resolves at the next acknowledged commit. */
+  more(): Promise<void> {
+    return new Promise((done) => this.#waiting.push(done));
   }
 
   snapshot(): Map<number, number> {
