@@ -100,7 +100,7 @@ export class Controller {
       const minInsyncReplicas = this.#dynamic.at(latest).get('min.insync.replicas');
       records.push(...bootstrapRecords(this.#bootstrap, { minInsyncReplicas }));
     }
-    if (records.length > 0) this.#append(records);
+    this.#appendUnheard(records);
     this.#registerController();
   }
 
@@ -170,10 +170,11 @@ export class Controller {
 
   /** Registration and the first heartbeat in one commit, for a broker in the controller's own process: it cannot serve before it has seen the image. */
   async joinCluster(request: Registration): Promise<number> {
-    const { epoch } = this.#register(request);
-    await this.brokerHeartbeat({
+    const { epoch, committed } = this.#register(request);
+    const unfenced = this.brokerHeartbeat({
       brokerId: request.brokerId, brokerEpoch: epoch, currentMetadataOffset: epoch, wantFence: false, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: [],
     });
+    await Promise.all([committed, unfenced]);
     return epoch;
   }
 
@@ -239,7 +240,7 @@ export class Controller {
     if (registration === null || registration.name !== 'RegisterControllerRecord') return;
     const { latest } = this.#images;
     if (!metadataVersionRules(latest.metadataVersion ?? 0).supportsControllerRegistration) return;
-    this.#append([registration]);
+    this.#appendUnheard([registration]);
   }
 
   /** Refuses more records than one operation may make, then appends them. */
@@ -255,6 +256,13 @@ export class Controller {
     const { lastOffset, epoch, timestampMs, committed } = this.#driver.append(values);
     this.#images.fold([{ lastOffset, epoch, timestampMs, records: decodedRecords(values) }]);
     return committed;
+  }
+
+  /** For what nobody waits for; that it failed is told by the driver. */
+  #appendUnheard(records: readonly NewRecord[]): void {
+    this.#append(records).catch((error: unknown) => {
+      if (!(error instanceof KafkaError)) throw error;
+    });
   }
 
   #checkActive(): void {

@@ -67,6 +67,7 @@ export class RaftDriver {
   readonly #firstControlRecords: readonly NewControlRecord[];
   #state: RaftState;
   readonly #effects: RaftEffect[] = [];
+  #performing = false;
   #leaderEpoch: number | undefined;
   #flushAsked = false;
   #flushing: Promise<void> | undefined;
@@ -158,11 +159,16 @@ export class RaftDriver {
   }
 
   #perform(): void {
+    // An effect may dispatch an event; what follows from that comes after the effects that are there.
+    if (this.#performing) return;
+    this.#performing = true;
     try {
       for (let effect = this.#effects.shift(); effect !== undefined; effect = this.#effects.shift()) this.#performOne(effect);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.#fail(error);
+    } finally {
+      this.#performing = false;
     }
   }
 
@@ -247,9 +253,12 @@ export class RaftDriver {
 
   /** The log has dropped what it could not write: as if it had never been appended. */
   #cut(error: Error): void {
+    const { role } = this.#state;
+    // Without the record that begins its epoch a leader is none.
+    if (role.name === 'leader' && this.#log.logEndOffset <= role.epochStartOffset) return this.#fail(error);
     this.#dispatch({ type: 'cut', endOffset: this.#log.logEndOffset });
     this.#hooks.onCut();
-    this.#rejectWaiting(new KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, `the metadata log cannot be written: ${error.message}`));
+    this.#rejectWaiting(storageError(error));
   }
 
   #rejectWaiting(error: unknown): void {
@@ -263,7 +272,11 @@ export class RaftDriver {
     this.#failed = error;
     this.#effects.length = 0;
     this.#leaderEpoch = undefined;
-    this.#rejectWaiting(new KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, `the metadata log failed: ${String(error)}`));
+    this.#rejectWaiting(storageError(error));
     this.#hooks.onFailure(error);
   }
+}
+
+function storageError(error: unknown): KafkaError {
+  return new KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, `the metadata log cannot be written: ${error instanceof Error ? error.message : String(error)}`);
 }

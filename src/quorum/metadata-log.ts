@@ -225,6 +225,11 @@ export class MetadataLog {
     }
   }
 
+  /** Closes the files and leaves them as they are: the directory is not this node's to change. */
+  abandon(): void {
+    this.log.retire(this.#directory);
+  }
+
   async close(): Promise<void> {
     await this.#snapshotting;
     await this.log.close();

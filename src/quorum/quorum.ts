@@ -55,14 +55,31 @@ export interface Quorum {
 
 /** Rejects with a MetadataError when the directory cannot be used, and with a DiskError or StorageError when the disk refuses. */
 export async function openQuorum(options: QuorumOptions): Promise<Quorum> {
-  const { runtime, settings, nodeId, logger } = options;
+  const { runtime, settings, logger } = options;
   const disk = options.disk ?? runtime.disk;
   const directory = joinPath(options.directory, METADATA_DIRECTORY);
-  const images = new MetadataImages();
   const metadata = MetadataLog.open({ disk, directory, clock: runtime.clock, settings, logger });
-  await metadata.load(images);
-  checkMetadataVersion(images.latest, directory);
+  try {
+    const images = new MetadataImages();
+    await metadata.load(images);
+    checkMetadataVersion(images.latest, directory);
+    return start(options, { disk, directory, metadata, images });
+  } catch (error) {
+    metadata.abandon();
+    throw error;
+  }
+}
 
+interface Loaded {
+  readonly disk: Disk;
+  /** Of the metadata log. */
+  readonly directory: string;
+  readonly metadata: MetadataLog;
+  readonly images: MetadataImages;
+}
+
+function start(options: QuorumOptions, { disk, directory, metadata, images }: Loaded): Quorum {
+  const { runtime, settings, nodeId, logger } = options;
   const { kraftVersion, voters: voterRecords } = metadata.voterRecords;
   const voters = votersOf(options, metadata);
   const state = initialState({
@@ -77,6 +94,8 @@ export async function openQuorum(options: QuorumOptions): Promise<Quorum> {
   if (kraftVersion > 0 && voterRecords !== null && !metadata.votersInLog) {
     firstControlRecords.push({ type: 'kraftVersion', value: { version: 0, kRaftVersion: kraftVersion } }, { type: 'voters', value: voterRecords });
   }
+  let failureAtStart: unknown;
+  let isStarted = false;
   const driver: RaftDriver = new RaftDriver({
     log: metadata.log,
     clock: runtime.clock,
@@ -91,7 +110,10 @@ export async function openQuorum(options: QuorumOptions): Promise<Quorum> {
         metadata.maybeSnapshot(images.committed);
       },
       onCut: () => images.revert(),
-      onFailure: options.onFailure,
+      onFailure(error) {
+        if (isStarted) options.onFailure(error);
+        else failureAtStart = error;
+      },
     },
   });
   const controller = new Controller({
@@ -106,6 +128,8 @@ export async function openQuorum(options: QuorumOptions): Promise<Quorum> {
     registration: controllerRegistration(options),
   });
   driver.start();
+  isStarted = true;
+  if (failureAtStart !== undefined) throw failureAtStart;
   return {
     image: () => images.committed,
     controller,

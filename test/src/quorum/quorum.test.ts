@@ -338,11 +338,30 @@ describe('a directory that cannot be used', () => {
   });
 });
 
-it('a DiskError while it opens is passed on', async () => {
-  const disk = new CrashDisk();
-  const world = new QuorumWorld({ disk });
-  world.directoryId();
-  disk.fault = (call) => (call.kind === 'write' ? { code: 'ENOSPC' } : undefined);
-  const failed = await world.open().then(() => world.failure, (error: unknown) => error);
-  expect(failed).toBeInstanceOf(DiskError);
+describe('a disk that refuses while a node starts', () => {
+  it('is told to whoever starts it', async () => {
+    const disk = new CrashDisk();
+    const world = new QuorumWorld({ disk });
+    world.directoryId();
+    disk.fault = (call) => (call.kind === 'write' && call.path.includes('quorum-state') ? { code: 'ENOSPC' } : undefined);
+    await expect(world.open()).rejects.toThrow(DiskError);
+    expect(world.failure).toBeUndefined();
+    disk.fault = undefined;
+    const { quorum } = await world.start();
+    await quorum.close();
+  });
+
+  it.each([['write', 'ENOSPC'], ['sync', 'EIO']] as const)('%s of the first records, %s: the node has to stop', async (kind, code) => {
+    const disk = new CrashDisk();
+    const world = new QuorumWorld({ disk });
+    world.directoryId();
+    disk.fault = (call) => (call.kind === kind && call.path === LOG ? { code } : undefined);
+    await expect(world.start()).rejects.toThrow(expect.objectContaining({ code: ErrorCode.KAFKA_STORAGE_ERROR }));
+    expect(world.failure).toBeDefined();
+    disk.fault = undefined;
+    const next = new QuorumWorld({ disk });
+    const { quorum } = await next.start();
+    expect(quorum.image().metadataVersion).toBe(30);
+    await quorum.close();
+  });
 });
