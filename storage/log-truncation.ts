@@ -5,10 +5,10 @@
  * and the cut is durable before anything is written after it, so that old and new batches cannot come up mixed.
  * Does not: decide where to cut (`epochs` knows), or wait for what is being written (its caller has).
  */
-import { DiskError } from './disk.ts';
 import { createSegment, type LogState } from './log-state.ts';
 import type { LogWriter } from './log-writer.ts';
 import { rebuildProducers } from './recovery.ts';
+import type { Segment } from './segment.ts';
 
 export interface TruncationOptions {
   readonly offset: number;
@@ -17,38 +17,38 @@ export interface TruncationOptions {
   readonly recoveryPointLowered: () => Promise<void>;
 }
 
-/** Cuts before `offset`, which is in the log. Rejects with a StorageError. */
+/** Cuts before `offset`, which is in the log. Rejects with a StorageError: the log is cut all the same, as soon as the disk lets it, if that `isPassing`. */
 export async function truncateLog(log: LogState, writer: LogWriter, options: TruncationOptions): Promise<void> {
   const { offset, nowMs } = options;
   await lowerRecoveryPoint(log, offset, options);
-  await cutting(log, writer, async () => {
+  let end: number | undefined;
+  cutting(writer, () => {
     // Newest first, each durable before the next.
-    for (const segment of [...log.segments.beyond(offset)].reverse()) {
-      log.segments.remove(segment);
-      segment.remove();
-      log.disk.syncDirectory(log.directory);
-    }
+    for (const segment of [...log.segments.beyond(offset)].reverse()) removeLast(log, segment);
     const { active } = log.segments;
-    const end = active.truncateTo(offset, nowMs);
+    // Told once: of the batch that the offset lies inside of, nothing is left when this is run again.
+    end ??= Math.min(offset, active.findBatch(offset)?.baseOffset ?? offset);
+    active.truncateTo(end, nowMs);
     endAt(log, end);
     log.snapshots.removeBeyond(end);
     rebuildProducers(log.producers, log.snapshots, log.segments, { config: log.config, nowMs, logStartOffset: log.logStartOffset, endOffset: end });
-    await writer.syncSegment(active);
+    writer.syncSegmentNow(active);
   });
 }
 
-/** Throws everything away and begins anew at `offset`. Rejects with a StorageError. */
+/** Throws everything away and begins anew at `offset`. Rejects as `truncateLog` does. */
 export async function restartLog(log: LogState, writer: LogWriter, options: TruncationOptions): Promise<void> {
   const { offset, nowMs } = options;
   await lowerRecoveryPoint(log, Math.min(offset, log.segments.first.baseOffset), options);
-  await cutting(log, writer, async () => {
-    for (const segment of [...log.segments.all].reverse()) {
-      log.segments.remove(segment);
-      segment.remove();
-      log.disk.syncDirectory(log.directory);
-    }
-    log.snapshots.removeAll();
-    log.segments.add(createSegment(log, offset, nowMs));
+  cutting(writer, () => {
+    while (log.segments.count > 1) removeLast(log, log.segments.active);
+    // The new one first, so that there always is one; if they have the same name, making it has emptied the old one.
+    const old = log.segments.first;
+    const fresh = createSegment(log, offset, nowMs);
+    if (old.baseOffset === offset) old.close();
+    else old.remove();
+    log.segments.clear();
+    log.segments.add(fresh);
     endAt(log, offset);
     log.logStartOffset = offset;
     log.highWatermark = offset;
@@ -56,9 +56,17 @@ export async function restartLog(log: LogState, writer: LogWriter, options: Trun
     log.epochs.clear();
     log.latestEpoch = -1;
     log.producers.reset(offset);
+    log.snapshots.removeAll();
     log.disk.syncDirectory(log.directory);
     log.namesChanged = false;
   });
+}
+
+function removeLast(log: LogState, segment: Segment): void {
+  segment.remove();
+  log.segments.remove(segment);
+  endAt(log, Math.min(log.logEndOffset, segment.baseOffset));
+  log.disk.syncDirectory(log.directory);
 }
 
 /** The log ends here now, as far as memory goes. */
@@ -81,12 +89,8 @@ async function lowerRecoveryPoint(log: LogState, offset: number, options: Trunca
   await options.recoveryPointLowered();
 }
 
-async function cutting(log: LogState, writer: LogWriter, cut: () => Promise<void>): Promise<void> {
-  try {
-    await cut();
-  } catch (error) {
-    if (!(error instanceof DiskError)) throw error;
-    writer.fail(error);
-    throw log.failure;
-  }
+function cutting(writer: LogWriter, cut: () => void): void {
+  if (writer.repair(cut)) return;
+  const trouble = writer.trouble();
+  if (trouble !== undefined) throw trouble;
 }

@@ -151,8 +151,8 @@ export class LogWriter {
   }
 
   /**
-   * Does what must be done before the log goes on, now; or, when there is no descriptor for it, later: until then nothing is appended, and `settle` rejects.
-   * `cut` is run again from its beginning. False when it is not done.
+   * Does what must be done before the log goes on, now; or, when there is no descriptor for it, later: until then nothing is appended
+   * or flushed. `cut` is run again from its beginning. False when it is not done.
    */
   repair(cut: () => void): boolean {
     if (this.#abandoned) return false;
@@ -168,9 +168,12 @@ export class LogWriter {
     }
   }
 
-  /** False when something waits to be repaired and cannot be. */
-  get isSound(): boolean {
-    return this.#unrepaired === undefined || (this.#log.failure === undefined && this.repair(this.#unrepaired.cut));
+  /** Why nothing can be appended, now or ever; undefined when all is well, which a repair that was waiting may have made it. */
+  trouble(): StorageError | undefined {
+    const log = this.#log;
+    if (log.failure !== undefined) return log.failure;
+    if (this.#unrepaired === undefined || this.repair(this.#unrepaired.cut)) return undefined;
+    return log.failure ?? new StorageError(log.directory, this.#unrepaired.error);
   }
 
   /** The log is being removed: what is queued is forgotten, and what goes wrong from now on is nobody's concern. */
@@ -207,7 +210,8 @@ export class LogWriter {
     const log = this.#log;
     const end = log.logEndOffset;
     while (whole && log.failure === undefined && log.writtenEndOffset < Math.min(end, log.logEndOffset)) await this.write();
-    if (log.failure !== undefined || !this.isSound) throw this.unsoundness();
+    const trouble = this.trouble();
+    if (trouble !== undefined) throw trouble;
     await this.#syncUpTo(whole ? log.writtenEndOffset : Math.min(log.segments.active.baseOffset, log.writtenEndOffset));
   }
 
@@ -300,14 +304,8 @@ export class LogWriter {
   async settle(): Promise<void> {
     while (this.#writing !== undefined || !this.#queue.isEmpty) await this.write();
     await this.#flushing;
-    if (this.#log.failure !== undefined) throw this.#log.failure;
-    if (!this.isSound) throw this.unsoundness();
-  }
-
-  /** Why nothing can be appended at the moment, or any more. */
-  unsoundness(): StorageError {
-    const { failure, directory } = this.#log;
-    return failure ?? new StorageError(directory, this.#unrepaired?.error ?? new Error('nothing is wrong'));
+    const trouble = this.trouble();
+    if (trouble !== undefined) throw trouble;
   }
 }
 

@@ -212,7 +212,7 @@ export class Log implements LogEvents {
    */
   append(buffer: Buffer, options: AppendOptions): AppendResult {
     const log = this.#state;
-    if (log.failure !== undefined || log.closed) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
+    if (log.closed || this.#writer.trouble() !== undefined) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
     if (buffer.length > log.config.segmentBytes) return this.#refuse(ErrorCode.RECORD_LIST_TOO_LARGE);
     const { origin, nowMs, leaderEpoch } = options;
     const stamps = log.config.messageTimestampType === 'LogAppendTime' && origin !== 'raft';
@@ -250,7 +250,7 @@ export class Log implements LogEvents {
    */
   appendAsFollower(batches: Buffer, options: { readonly leaderEpoch: number; readonly nowMs: number }): AppendResult {
     const log = this.#state;
-    if (log.failure !== undefined || log.closed) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
+    if (log.closed || this.#writer.trouble() !== undefined) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
     let end = 0;
     let nextOffset = log.logEndOffset;
     let maxTimestamp = -1;
@@ -477,7 +477,7 @@ export class Log implements LogEvents {
    */
   applyRetention(nowMs: number): readonly string[] {
     const log = this.#state;
-    if (log.failure !== undefined || log.closed) return [];
+    if (log.closed || this.#writer.trouble() !== undefined) return [];
     const { expired } = planRetention(log, nowMs);
     const last = expired.at(-1);
     if (last === undefined) return [];
