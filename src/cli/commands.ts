@@ -18,6 +18,7 @@ const commands: ReadonlyMap<string, Entry> = new Map([
   ['produce', { summary: 'write records from arguments, a file or standard input', load: async () => (await import('./produce.ts')).produce }],
   ['consume', { summary: 'print records, from an offset, a time or a group\'s place', load: async () => (await import('./consume.ts')).consume }],
   ['groups', { summary: 'list, describe, reset and delete consumer groups', load: async () => (await import('./groups.ts')).groups }],
+  ['health', { summary: 'exit with 0 when a broker answers', load: async () => (await import('./health.ts')).health }],
   ['dump', { summary: 'print what is in the files of a data directory', load: async () => (await import('./dump.ts')).dump }],
 ]);
 

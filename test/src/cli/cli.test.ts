@@ -133,12 +133,18 @@ describe('the other commands', () => {
   });
 
   it('tell their options', async () => {
-    for (const name of ['start', 'topics', 'produce', 'consume', 'groups', 'dump']) {
+    for (const name of ['start', 'topics', 'produce', 'consume', 'groups', 'health', 'dump']) {
       const { code, out } = await ottla([name, '--help']);
       expect([name, code, out.includes(`ottla ${name} [OPTIONS]`)]).toEqual([name, 0, true]);
     }
     expect((await ottla(['--help'])).out).toContain('ottla consume');
     expect((await ottla(['--version'])).out).toMatch(/^[0-9]+\.[0-9]+\.[0-9]+\n$/);
+  });
+
+  it('tell whether a broker answers', async () => {
+    expect(await run(['health'])).toMatchObject({ code: 0, out: expect.stringContaining('answers at') as string });
+    expect((await ottla(['health'], { env: { KAFKA_LISTENERS: `PLAINTEXT://0.0.0.0:${broker.bootstrap.split(':')[1]}` } })).code).toBe(0);
+    expect(await ottla(['health'], { env: { KAFKA_LISTENERS: 'PLAINTEXT://127.0.0.1:1' } })).toMatchObject({ code: 1, err: 'ottla: cannot reach 127.0.0.1:1: nothing listens there\n' });
   });
 
   it('make, show, grow and delete topics', async () => {
