@@ -66,9 +66,13 @@ export function segmentJitterMs(config: LogConfig, jitter: () => number): number
   return Math.floor(jitter() * Math.max(0, Math.min(config.segmentJitterMs, config.segmentMs)));
 }
 
-/** Makes the segment that the log goes on in, at `baseOffset`. Throws a DiskError. */
+/**
+ * Makes the segment that the log goes on in, at `baseOffset`. The names of those before it are durable first, which they mostly are since the flush that
+ * followed the last roll: else a crash could leave a log that begins with the new one. Throws a DiskError.
+ */
 export function createSegment(log: LogState, baseOffset: number, nowMs: number): Segment {
   const { config, jitter } = log;
+  if (log.namesChanged) log.disk.syncDirectory(log.directory);
   const segment = Segment.create(log.resources, log.directory, { baseOffset, nowMs, jitterMs: segmentJitterMs(config, jitter), indexIntervalBytes: config.indexIntervalBytes });
   log.namesChanged = true;
   return segment;

@@ -132,6 +132,7 @@ class Loading {
   readonly #epochs: EpochHistory;
   /** The epochs in the file do not serve: all batches are asked. */
   readonly #epochsLost: boolean;
+  /** A segment was made, whose name the first flush makes durable. */
   #namesChanged = false;
   readonly #report: RecoveryReport = { segmentsScanned: 0, bytesCut: 0, segmentsRemoved: 0, batchesCorrupt: 0, lostFlushed: false };
 
@@ -167,7 +168,6 @@ class Loading {
       this.#namesChanged = true;
     }
     this.#segments.active.indexes.unseal();
-    if (this.#namesChanged) this.#options.disk.syncDirectory(this.#options.directory);
     const logStartOffset = Math.max(checkpointed, this.#segments.first.baseOffset);
     if (!cleanShutdown) this.#report.lostFlushed = logEndOffset < recoveryPoint;
     if (this.#epochsLost) this.#epochsFromBatches(logStartOffset);
@@ -191,7 +191,7 @@ class Loading {
       logEndOffset,
       // After a clean shutdown all was flushed, whatever the checkpoint says; else only a flush may raise it.
       recoveryPoint: cleanShutdown ? logEndOffset : Math.min(Math.max(recoveryPoint, logStartOffset), logEndOffset),
-      unflushedNames: !cleanShutdown,
+      unflushedNames: !cleanShutdown || this.#namesChanged,
       report: this.#report,
     };
   }
