@@ -371,10 +371,21 @@ export class LogDirectory {
   }
 }
 
-/** Makes a directory with its parents; the names of those that were missing are durable afterwards. */
+/** Makes a directory with its parents, whose names are durable afterwards. */
 function makeDurably(disk: Disk, path: string): void {
   const missing: string[] = [];
   for (let at = path; disk.status(at) === undefined && at !== parentOf(at); at = parentOf(at)) missing.push(at);
   disk.makeDirectory(path);
   for (const made of missing) disk.syncDirectory(parentOf(made));
+  if (missing.length > 0 || disk.list(path).length > 0) return;
+  // There is nothing in it: the process that made it may have been killed before it came to this.
+  for (let at = path; at !== parentOf(at); at = parentOf(at)) {
+    try {
+      disk.syncDirectory(parentOf(at));
+    } catch (error) {
+      // Further up, directories of others begin.
+      if (error instanceof DiskError && (error.code === 'EACCES' || error.code === 'EPERM')) return;
+      throw error;
+    }
+  }
 }

@@ -492,8 +492,9 @@ export class Log implements LogEvents {
         // it does not leave a log that ends where it had been flushed long since.
         log.disk.syncDirectory(log.directory);
         // One whose file cannot be renamed stays, below the log start, and is tried again: the checkpoint goes on naming that start.
-        renamed.push(...segment.renameDeleted(), ...log.snapshots.renameDeleted(segment.baseOffset));
+        renamed.push(...segment.renameDeleted());
         log.segments.remove(segment);
+        renamed.push(...log.snapshots.renameDeleted(segment.baseOffset));
       }
       // The checkpoint leaves out a log that starts with its first segment: what was deleted must not be the first one again.
       log.disk.syncDirectory(log.directory);
