@@ -10,6 +10,7 @@ import type { Disk } from '../../storage/disk.ts';
 import { joinPath, parentOf } from '../../storage/files.ts';
 import { writeMetaProperties } from '../../storage/meta-properties.ts';
 import { formatPartitionMetadata, PARTITION_METADATA } from '../../storage/partition-metadata.ts';
+import { COMMITTED_OFFSET, formatMark } from './commit-mark.ts';
 import { BOOTSTRAP_FEATURES, ELIGIBLE_LEADER_REPLICAS_VERSION, METADATA_VERSION, METADATA_VERSION_LATEST, metadataVersionRules } from './features.ts';
 import { ResourceType } from './image.ts';
 import { encodeRecord, newRecord, type NewRecord } from './records.ts';
@@ -71,6 +72,7 @@ export function formatDirectory(options: FormatOptions): void {
   const files = [
     { path: joinPath(directory, BOOTSTRAP_CHECKPOINT), content: encodeBootstrap(options.bootstrap ?? defaultBootstrap(), nowMs) },
     { path: joinPath(metadata, PARTITION_METADATA), content: formatPartitionMetadata(METADATA_TOPIC_ID) },
+    { path: joinPath(metadata, COMMITTED_OFFSET), content: formatMark(0) },
   ];
   if (voters !== null) {
     const snapshot = encodeSnapshot([], { epoch: 0, nowMs, lastContainedLogTimestampMs: nowMs, ...voters });

@@ -1,9 +1,9 @@
 /**
  * The metadata log with its snapshots: `__cluster_metadata-0` in the directory of the node.
  *
- * Promises: opening one gives the newest snapshot and every batch after it, each checked, or a MetadataError that says what is wrong: damage in the
- * middle of metadata is never skipped or cut. Snapshots are taken by size and age, and what they make needless is dropped by the retention settings, of
- * which the newest snapshot always stays. A snapshot that cannot be written costs a line in the log and is tried again later.
+ * Promises: opening one gives the newest snapshot and every batch after it, each checked, or a MetadataError that says what is wrong: damage in
+ * committed metadata is never skipped or cut, and left as it was found. Snapshots are taken by size and age, and what they make needless is dropped
+ * by the retention settings, of which the newest snapshot always stays. A snapshot that cannot be written costs a line in the log and is tried again.
  * Does not: decide what is committed (`raft.ts`), or fold records (`delta.ts`).
  */
 import type { Clock } from '../runtime/runtime.ts';
@@ -11,11 +11,12 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Settings } from '../settings.ts';
 import { KafkaError } from '../../protocol/errors.ts';
 import { type Disk, DiskError } from '../../storage/disk.ts';
-import { joinPath } from '../../storage/files.ts';
+import { joinPath, replaceFileSync } from '../../storage/files.ts';
 import { Log } from '../../storage/log.ts';
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../../storage/log-config.ts';
 import { loadPartitionMetadata, writePartitionMetadata } from '../../storage/partition-metadata.ts';
 import { type MetadataBatch, readBatches } from './batches.ts';
+import { CommitMark, COMMITTED_OFFSET, formatMark, logDamage } from './commit-mark.ts';
 import { makeDurably, METADATA_TOPIC_ID } from './bootstrap.ts';
 import { MetadataDelta } from './delta.ts';
 import { MetadataImage } from './image.ts';
@@ -51,6 +52,7 @@ export class MetadataLog {
   readonly #clock: Clock;
   readonly #settings: Settings;
   readonly #logger: Logger;
+  readonly #mark: CommitMark;
   #voterRecords: VoterRecords = { kraftVersion: 0, voters: null };
   #votersInLog = false;
   #lastEpoch = 0;
@@ -74,6 +76,12 @@ export class MetadataLog {
     makeDurably(disk, directory);
     removePartialSnapshots(disk, directory);
     if (loadPartitionMetadata(disk, directory).status === 'missing') writePartitionMetadata(disk, directory, METADATA_TOPIC_ID);
+    this.#mark = new CommitMark(disk, directory);
+    const from = newestSnapshot(disk, directory)?.offset ?? 0;
+    const mark = this.#mark.load();
+    const damage = logDamage(disk, directory, { from, mark });
+    if (damage !== null) throw new MetadataError(`the metadata log in ${directory} is damaged: ${damage}`);
+    if (mark === undefined) replaceFileSync(disk, joinPath(directory, COMMITTED_OFFSET), formatMark(from));
     this.log = Log.open({
       disk,
       directory,
@@ -81,9 +89,9 @@ export class MetadataLog {
       partition: 0,
       topicId: METADATA_TOPIC_ID,
       config: logConfig(settings),
-      // With everything said to be flushed, recovery cuts a torn end and nothing else: a damaged batch that others follow stays, for `load` to refuse.
-      recoveryPoint: Number.MAX_SAFE_INTEGER,
-      logStartOffset: newestSnapshot(disk, directory)?.offset ?? 0,
+      // What recovery cuts beyond it is the unfinished end that a crash left: nobody was told of it.
+      recoveryPoint: Math.max(mark ?? 0, from),
+      logStartOffset: from,
       cleanShutdown: false,
       nowMs: clock.wallMs(),
     });
@@ -149,6 +157,16 @@ export class MetadataLog {
         this.#voterRecords = { ...this.#voterRecords, voters: record.value };
         this.#votersInLog = true;
       }
+    }
+  }
+
+  /** All below `offset` is committed. */
+  noteCommitted(offset: number, { atOnce = false }: { readonly atOnce?: boolean } = {}): void {
+    try {
+      this.#mark.write(Math.min(offset, this.log.recoveryPoint), { nowMs: this.#clock.monotonicMs(), atOnce });
+    } catch (error) {
+      // An older mark will do.
+      if (!(error instanceof DiskError)) throw error;
     }
   }
 
@@ -232,7 +250,9 @@ export class MetadataLog {
 
   async close(): Promise<void> {
     await this.#snapshotting;
+    const { highWatermark } = this.log;
     await this.log.close();
+    this.noteCommitted(highWatermark, { atOnce: true });
   }
 
   #understood<T>(read: () => T, where: string): T {

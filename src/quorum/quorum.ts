@@ -106,6 +106,7 @@ function start(options: QuorumOptions, { disk, directory, metadata, images }: Lo
       saveElection: (election) => saveElection(disk, directory, election, { kraftVersion, voters }),
       onLeader: () => controller.activate(),
       onHighWatermark: async (offset) => {
+        metadata.noteCommitted(offset);
         await images.commit(offset);
         metadata.maybeSnapshot(images.committed);
       },

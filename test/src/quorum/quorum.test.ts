@@ -1,6 +1,7 @@
 /** A quorum of one over a disk in memory: what it writes, what a restart finds, and what it does when the disk or the directory is not as it should be. */
 import { describe, expect, it } from 'vitest';
 import { ErrorCode } from '../../../protocol/errors.ts';
+import { sizeInBytes } from '../../../protocol/record/batch.ts';
 import { type ControlRecord, controlBatch, dataBatches, readBatches } from '../../../src/quorum/batches.ts';
 import type { MetadataChanges } from '../../../src/quorum/changes.ts';
 import { formatDirectory } from '../../../src/quorum/bootstrap.ts';
@@ -119,6 +120,7 @@ describe('a restart', () => {
     const file = world.disk.open(LOG, 'replace');
     file.writeSync([partial], 0);
     file.close();
+    world.disk.unlink(`${METADATA}/committed-offset`);
     const again = await world.start();
     expect(again.quorum.image().metadataVersion).toBe(30);
     expect(transcript(world)[3]).toMatch(/^4-13 epoch 2: AbortTransactionRecord BeginTransactionRecord FeatureLevelRecord .* EndTransactionRecord$/);
@@ -267,11 +269,11 @@ describe('snapshots and retention', () => {
 });
 
 describe('a directory that cannot be used', () => {
-  async function left(): Promise<QuorumWorld> {
+  async function left({ isKilled = false } = {}): Promise<QuorumWorld> {
     const world = new QuorumWorld();
     const { quorum } = await world.start();
     for (const name of ['a', 'b', 'c']) await quorum.controller.createTopics([newTopic(name)]);
-    await quorum.close();
+    if (!isKilled) await quorum.close();
     return world;
   }
 
@@ -282,16 +284,42 @@ describe('a directory that cannot be used', () => {
     file.close();
   }
 
-  it('is one whose log is damaged in the middle: nothing is cut', async () => {
+  it('is one whose log is damaged anywhere: it is left as it is', async () => {
     const world = await left();
-    const before = world.disk.readFile(LOG);
-    damage(world, LOG, (bytes) => {
-      const copy = Buffer.from(bytes);
-      copy[300] = copy[300]! ^ 1;
-      return copy;
-    });
-    await expect(world.open()).rejects.toThrow(MetadataError);
-    expect(world.disk.readFile(LOG).length).toBe(before.length);
+    const whole = world.disk.readFile(LOG);
+    let lastBatchAt = 0;
+    for (let at = 0; at < whole.length; at += sizeInBytes(whole, at)) lastBatchAt = at;
+    for (let at = 0; at < whole.length; at += 3) {
+      // The epoch of the last batch is under no checksum, and nothing follows that it could contradict.
+      if (at >= lastBatchAt + 12 && at < lastBatchAt + 16) continue;
+      damage(world, LOG, () => {
+        const copy = Buffer.from(whole);
+        copy[at] = copy[at]! ^ 0x20;
+        return copy;
+      });
+      const damaged = world.disk.readFile(LOG);
+      await expect(world.open(), `byte ${at}`).rejects.toThrow(MetadataError);
+      expect(world.disk.readFile(LOG).equals(damaged), `byte ${at}`).toBe(true);
+    }
+    damage(world, LOG, () => whole.subarray(0, -1));
+    await expect(world.open()).rejects.toThrow('it is whole up to offset 17, and 19 had been committed');
+    world.disk.unlink(LOG);
+    await expect(world.open()).rejects.toThrow('it is whole up to offset 0, and 19 had been committed');
+  });
+
+  it('is one of Kafka\'s, without the mark, when sound batches follow the damage', async () => {
+    const world = await left();
+    world.disk.unlink(`${METADATA}/committed-offset`);
+    for (const at of [8, 11, 16, 20, 300]) {
+      const whole = world.disk.readFile(LOG);
+      damage(world, LOG, (bytes) => {
+        const copy = Buffer.from(bytes);
+        copy[91 + at] = copy[91 + at]! ^ 0x20;
+        return copy;
+      });
+      await expect(world.open(), `byte ${at}`).rejects.toThrow('damage at offset 1, with batches behind it');
+      damage(world, LOG, () => whole);
+    }
   });
 
   it('is one whose snapshot is damaged, or whose log begins after what there is', async () => {
@@ -329,12 +357,16 @@ describe('a directory that cannot be used', () => {
     await expect(world.open()).rejects.toThrow('metadata.version 31, but this version supports 7 to 30 (4.3-IV0)');
   });
 
-  it('is not one whose last batch is torn: that was never acknowledged', async () => {
-    const world = await left();
-    damage(world, LOG, (bytes) => bytes.subarray(0, bytes.length - 10));
-    const { quorum } = await world.start();
-    expect(topicNames(quorum)).toEqual(['a', 'b']);
-    await quorum.close();
+  it('is not one whose last batch is torn by a crash', async () => {
+    for (const hasMark of [true, false]) {
+      const world = await left({ isKilled: true });
+      if (!hasMark) world.disk.unlink(`${METADATA}/committed-offset`);
+      damage(world, LOG, (bytes) => bytes.subarray(0, bytes.length - 10));
+      const next = new QuorumWorld({ disk: world.disk });
+      const { quorum } = await next.start();
+      expect(topicNames(quorum)).toEqual(['a', 'b']);
+      await quorum.close();
+    }
   });
 });
 
