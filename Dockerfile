@@ -5,11 +5,11 @@ FROM node:24-bookworm-slim AS build
 WORKDIR /ottla
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY bin bin
 COPY protocol protocol
 COPY storage storage
 COPY src src
-RUN node_modules/.bin/tsc -p tsconfig.build.json && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+RUN node bin/bundle.js && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24-bookworm-slim
 WORKDIR /ottla

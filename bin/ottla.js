@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
- * The `ottla` command. In a clone it runs the sources as they are, under the pinned Node, and installs what is missing first; installed from a
- * package it runs what was built.
+ * The `ottla` command. In a clone it installs what is missing first, and runs under the pinned Node: what was built of the sources as they are,
+ * or else the sources. Installed from a package it runs what was built.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureInstalled, isClone, pinnedNode, root } from './ensure.js';
+import { isBuilt } from './sources.js';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 const runsTypeScript = major > 23 || (major === 23 && minor >= 6) || (major === 22 && minor >= 18);
@@ -15,7 +16,7 @@ const isNewEnough = major > 22 || (major === 22 && minor >= 15);
 if (isClone) ensureInstalled();
 
 if (isClone ? runsTypeScript : isNewEnough) {
-  await import(isClone ? '../src/cli.ts' : '../dist/src/cli.js');
+  await import(isClone && !isBuilt(root) ? '../src/cli.ts' : '../dist/cli.js');
 } else if (existsSync(pinnedNode) && realpathSync(pinnedNode) !== realpathSync(process.execPath)) {
   runPinned();
 } else {
