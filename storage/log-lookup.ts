@@ -28,9 +28,15 @@ export interface LookupLog {
 
 /** The first record at or behind the log start whose timestamp is not below `timestampMs`; undefined when all are older. */
 export function findTimestamp(log: LookupLog, timestampMs: number): FoundOffset | undefined {
-  // As Kafka: only the first segment that may hold one is searched.
-  const segment = log.segments.all.find((candidate) => candidate.largestTimestamp() >= timestampMs);
-  if (segment === undefined) return undefined;
+  // Kafka stops after the first segment that has such a record, also if all of them there are before the log start, and then finds nothing.
+  for (const segment of log.segments.from(log.logStartOffset)) {
+    const found = segment.largestTimestamp() >= timestampMs ? findInSegment(log, segment, timestampMs) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function findInSegment(log: LookupLog, segment: Segment, timestampMs: number): FoundOffset | undefined {
   const timeIndex = segment.indexes.time;
   const slot = timeIndex.slotFor(timestampMs);
   const offset = Math.max(slot < 0 ? segment.baseOffset : timeIndex.offsetAt(slot), log.logStartOffset);
@@ -46,7 +52,7 @@ export function findTimestamp(log: LookupLog, timestampMs: number): FoundOffset 
 /** The first record with the largest timestamp of all; undefined when no record has one. */
 export function findMaxTimestamp(log: LookupLog): FoundOffset | undefined {
   let youngest: Segment | undefined;
-  for (const segment of log.segments.all) if (youngest === undefined || segment.indexes.maxTimestamp > youngest.indexes.maxTimestamp) youngest = segment;
+  for (const segment of log.segments.from(log.logStartOffset)) if (youngest === undefined || segment.indexes.maxTimestamp > youngest.indexes.maxTimestamp) youngest = segment;
   if (youngest === undefined || youngest.indexes.maxTimestamp < 0) return undefined;
   const max = youngest.indexes.maxTimestamp;
   const scan = new BatchScan(youngest.file(), youngest.indexes.positionToSeek(youngest.indexes.maxTimestampOffset), youngest.writtenBytes);

@@ -340,21 +340,27 @@ export class Log implements LogEvents {
       return true;
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      if (!isPassing(error)) this.#writer.fail(error);
       return false;
     }
   }
 
-  /** Makes a new active segment at the log's end, unless the active one is empty and begins there. Throws a DiskError. */
+  /** Makes a new active segment at the log's end, unless the active one is empty and begins there. Throws a DiskError, or a StorageError. */
   roll(nowMs: number): void {
     const { segments, logEndOffset } = this.#state;
+    const trouble = this.#writer.trouble();
+    if (trouble !== undefined) throw trouble;
     if (segments.active.baseOffset < logEndOffset) this.#roll(nowMs);
   }
 
   #roll(nowMs: number): void {
     const log = this.#state;
     const old = log.segments.active;
-    log.segments.add(createSegment(log, log.logEndOffset, nowMs));
+    try {
+      log.segments.add(createSegment(log, log.logEndOffset, nowMs));
+    } catch (error) {
+      if (error instanceof DiskError && !isPassing(error)) this.#writer.fail(error);
+      throw error;
+    }
     try {
       // With a snapshot where the segment begins, recovery has to read no further back.
       log.snapshots.take(log.producers);
