@@ -8,6 +8,7 @@
  */
 import { ErrorCode, KafkaError } from '../protocol/errors.ts';
 import { MemoryDisk } from '../storage/memory-disk.ts';
+import { ReadBuffers } from '../storage/read-buffers.ts';
 import { servedApis } from './api/index.ts';
 import type { Node, NodeEndpoint } from './api/node.ts';
 import type { ConnectionInfo } from './api/serve.ts';
@@ -62,6 +63,7 @@ export class Broker implements Node {
   readonly nodeId: number;
   readonly logger: Logger;
   readonly fetchSessions: FetchSessions;
+  readonly readBuffers = new ReadBuffers();
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;
   readonly replicas: Replicas;

@@ -11,6 +11,7 @@ import { sizeInBytes } from '../protocol/record/batch.ts';
 import { DiskError } from './disk.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentList } from './segment-list.ts';
+import type { ReadBuffers } from './read-buffers.ts';
 import { hasHeader, HEADER_BYTES, storedBaseOffset, storedLastOffset, storedSize } from './stored-batch.ts';
 import { positionOfOffset, type Tail, type TailChunk } from './tail.ts';
 
@@ -20,6 +21,8 @@ export interface ReadOptions {
   readonly endOffset: number;
   /** Give the first batch whole even if it is larger than `maxBytes`. */
   readonly minOneBatch: boolean;
+  /** Where buffers for reads of files come from; without it they are made anew. */
+  readonly buffers?: ReadBuffers;
 }
 
 export interface LogRead {
@@ -32,6 +35,8 @@ export interface LogRead {
   readonly firstBatchBaseOffset: number;
   /** The offset after the last one in `buffers`; the offset asked for when there is no data. */
   readonly nextOffset: number;
+  /** Gives the buffer of a read back to where it came from, to be called once when nobody looks at `buffers` any more; or never. */
+  readonly release?: () => void;
 }
 
 /** What a log shows to its reader. */
@@ -105,7 +110,7 @@ function wholeBatchesEnd(buffer: Buffer, from: number, to: number, endOffset: nu
   let at = from;
   while (at < to && storedBaseOffset(buffer, at) < endOffset) {
     const next = at + sizeInBytes(buffer, at);
-    if ( next - from > maxBytes && !(minOneBatch && at === from)) break;
+    if (next - from > maxBytes && !(minOneBatch && at === from)) break;
     at = next;
   }
   return at;
@@ -118,6 +123,7 @@ async function readFiles(log: ReadableLog, startOffset: number, endOffset: numbe
       const read = await readSegments(log, startOffset, endOffset, options);
       // What was read may have been cut away and written over meanwhile.
       if (log.truncations === truncations) return read;
+      read.release?.();
       if (startOffset >= log.writtenEndOffset || startOffset < log.logStartOffset) return emptyRead(startOffset);
     }
   } catch (error) {
@@ -141,12 +147,16 @@ async function readSegment(segment: Segment, startOffset: number, endOffset: num
   const end = segment.writtenBytes;
   let position = segment.hintFor(startOffset) ?? segment.indexes.positionToSeek(startOffset);
   let wanted = Math.max(options.maxBytes, HEADER_BYTES) + SEEK_SLACK_BYTES;
+  let lent: Buffer | undefined;
   const file = segment.file();
   segment.handle.pins++;
   try {
     for (;;) {
       if (position >= end) return undefined;
-      const buffer = Buffer.allocUnsafeSlow(Math.min(wanted, end - position));
+      const length = Math.min(wanted, end - position);
+      if (lent !== undefined && lent.length < length) lent = giveBack(options, lent);
+      lent ??= options.buffers?.take(length);
+      const buffer = lent?.subarray(0, length) ?? Buffer.allocUnsafeSlow(length);
       const filled = await file.read(buffer, position);
       let at = 0;
       let size = 0;
@@ -171,11 +181,20 @@ async function readSegment(segment: Segment, startOffset: number, endOffset: num
         wanted = Math.max(size, options.maxBytes);
         continue;
       }
-      return take(segment, position, buffer, at, filled, startOffset, endOffset, options);
+      const read = take(segment, position, buffer, at, filled, startOffset, endOffset, options);
+      if (lent === undefined || read.bytes === 0) return read;
+      const kept = lent;
+      lent = undefined;
+      return { ...read, release: () => options.buffers!.give(kept) };
     }
   } finally {
+    giveBack(options, lent);
     segment.unpin();
   }
+}
+
+function giveBack({ buffers }: ReadOptions, lent: Buffer | undefined): undefined {
+  if (lent !== undefined) buffers!.give(lent);
 }
 
 function take(segment: Segment, position: number, buffer: Buffer, at: number, filled: number, startOffset: number, endOffset: number, options: ReadOptions): LogRead {

@@ -8,7 +8,7 @@ import { ErrorCode } from '../../protocol/errors.ts';
 import type { Input, Value } from '../../protocol/schema.ts';
 import { Fetch } from '../../protocol/messages/fetch.ts';
 import type { FetchPartition } from '../replica/fetch-sessions.ts';
-import { readPartitions } from '../replica/reading.ts';
+import { readPartitions, release } from '../replica/reading.ts';
 import type { ReadAnswer } from '../replica/reading.ts';
 import type { Node } from './node.ts';
 import { serve } from './serve.ts';
@@ -45,6 +45,7 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
     readCommitted: request.isolationLevel === READ_COMMITTED,
     maxBytesOfBroker: node.settings.get('fetch.max.bytes'),
     timers: node.runtime.timers,
+    buffers: node.readBuffers,
     find: (asked) => node.replicas.findForFetch(asked, usesTopicIds),
   });
   const { sessionId, chosen } = fetch.select(
@@ -53,6 +54,7 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
       recordsBytes: answer.recordsBytes, notable: answer.divergingEpoch !== null,
     })),
   );
+  if (answers.some((answer) => answer.release !== undefined)) context.whenSent(() => release(answers));
   return toResponse(answers.filter((_, i) => chosen[i]), sessionId, context);
 }
 

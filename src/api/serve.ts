@@ -31,6 +31,8 @@ export interface RequestContext {
   readonly receivedMs: number;
   readonly connection: ConnectionInfo;
   readonly node: Node;
+  /** `call` is called once the answer has been handed to the operating system, and never when the connection ends before: what it was made of may be used again then. */
+  whenSent(call: () => void): void;
 }
 
 /** A handler's answer when the client is sent none (acks=0). */

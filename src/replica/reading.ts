@@ -8,6 +8,7 @@
  */
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { AbortedTransaction, LogRead } from '../../storage/log.ts';
+import type { ReadBuffers } from '../../storage/read-buffers.ts';
 import type { Timers } from '../runtime/runtime.ts';
 import type { FetchPartition } from './fetch-sessions.ts';
 import type { Partition } from './partition.ts';
@@ -21,6 +22,8 @@ export interface ReadOptions {
   /** Largest number of bytes that one fetch is given, whatever it asks (fetch.max.bytes). */
   readonly maxBytesOfBroker: number;
   readonly timers: Timers;
+  /** Where buffers for reads of files come from. */
+  readonly buffers: ReadBuffers;
   /** undefined, or the code to answer, where this node has no such partition. */
   find(asked: FetchPartition): Partition | ErrorCode;
 }
@@ -38,6 +41,8 @@ export interface ReadAnswer {
   /** Views of the log: valid while the answer is being sent. */
   readonly records: readonly Buffer[];
   readonly recordsBytes: number;
+  /** To be called once when nobody looks at `records` any more; or never. */
+  readonly release: (() => void) | undefined;
 }
 
 const NO_RECORDS: readonly Buffer[] = [];
@@ -52,11 +57,18 @@ export async function readPartitions(asked: readonly FetchPartition[], options: 
     if (typeof found !== 'number') watched.push(found);
   }
   // Something may have been written since it was read: look again before lying down, or a wake-up is lost.
+  // What was read is less than was asked for, and is read again.
+  release(first.answers);
   if (moved(first.answers, watched, options)) return (await readOnce(asked, options)).answers;
   await new Promise<void>((complete) => {
     new ParkedFetch({ bytesMissing: options.minBytes - first.bytes, committedOnly: options.readCommitted, watched, maxWaitMs: options.maxWaitMs, timers: options.timers, complete });
   });
   return (await readOnce(asked, options)).answers;
+}
+
+/** Gives back what the answers were read into. Their records must not be looked at any more. */
+export function release(answers: readonly ReadAnswer[]): void {
+  for (const answer of answers) answer.release?.();
 }
 
 function moved(answers: readonly ReadAnswer[], watched: readonly Partition[], options: ReadOptions): boolean {
@@ -116,7 +128,7 @@ function readPartition(partition: Partition, asked: FetchPartition, bytesLeft: n
     const end = log.endOffsetForEpoch(asked.lastFetchedEpoch);
     if (end === null) return failed(asked, ErrorCode.OFFSET_OUT_OF_RANGE, null);
     if (end.epoch < asked.lastFetchedEpoch || end.endOffset < fetchOffset) {
-      return { ...told, errorCode: ErrorCode.NONE, divergingEpoch: end, abortedTransactions: null, records: NO_RECORDS, recordsBytes: 0 };
+      return { ...told, errorCode: ErrorCode.NONE, divergingEpoch: end, abortedTransactions: null, records: NO_RECORDS, recordsBytes: 0, release: undefined };
     }
   }
   if (fetchOffset < logStartOffset || fetchOffset > log.logEndOffset) return failed(asked, ErrorCode.OFFSET_OUT_OF_RANGE, null);
@@ -131,10 +143,11 @@ function readPartition(partition: Partition, asked: FetchPartition, bytesLeft: n
       abortedTransactions: options.readCommitted ? (read === null || read.bytes === 0 ? [] : log.abortedTransactions(fetchOffset, read.nextOffset)) : null,
       records: read === null ? NO_RECORDS : read.buffers,
       recordsBytes: read === null ? 0 : read.bytes,
+      release: read?.release,
     };
   };
   if (fetchOffset >= endOffset || (maxBytes <= 0 && !needsOne)) return answer(null);
-  const read = log.read(fetchOffset, { maxBytes, endOffset, minOneBatch: needsOne });
+  const read = log.read(fetchOffset, { maxBytes, endOffset, minOneBatch: needsOne, buffers: options.buffers });
   return read instanceof Promise ? read.then(answer) : answer(read);
 }
 
@@ -142,6 +155,6 @@ function failed(asked: FetchPartition, errorCode: ErrorCode, partition: Partitio
   const currentLeader = partition === null ? null : { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch };
   return {
     asked, errorCode, highWatermark: -1, lastStableOffset: -1, logStartOffset: -1, abortedTransactions: null, divergingEpoch: null,
-    currentLeader, records: NO_RECORDS, recordsBytes: 0,
+    currentLeader, records: NO_RECORDS, recordsBytes: 0, release: undefined,
   };
 }

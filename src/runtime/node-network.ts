@@ -59,15 +59,19 @@ class NodeSocket implements Socket {
     return this.socket.writableLength;
   }
 
-  write(buffers: readonly Buffer[]): boolean {
+  write(buffers: readonly Buffer[], written?: () => void): boolean {
     const { socket } = this;
     // A peer that is gone is no error of the writer: onClose is on its way.
     if (!socket.writable) return false;
-    if (buffers.length === 1) {
-      socket.write(buffers[0]!);
+    if (buffers.length === 0) return socket.writableLength < this.queuedBytesMax;
+    const last = buffers.length - 1;
+    const done = written === undefined ? undefined : (error?: Error | null) => error == null && written();
+    if (last === 0) {
+      socket.write(buffers[0]!, done);
     } else {
       socket.cork();
-      for (const buffer of buffers) socket.write(buffer);
+      for (let i = 0; i < last; i++) socket.write(buffers[i]!);
+      socket.write(buffers[last]!, done);
       socket.uncork();
     }
     return socket.writableLength < this.queuedBytesMax;

@@ -45,8 +45,11 @@ export interface Socket {
   onClose: (error?: Error) => void;
   /** Everything queued by `write` has been handed to the operating system. */
   onDrain: () => void;
-  /** Queues the buffers in order as one vectored write. False when more is queued than the high water mark: wait for `onDrain`. */
-  write(buffers: readonly Buffer[]): boolean;
+  /**
+   * Queues the buffers in order as one vectored write. False when more is queued than the high water mark: wait for `onDrain`.
+   * `written` is called when the operating system has taken all of them, and never when the connection ends before that.
+   */
+  write(buffers: readonly Buffer[], written?: () => void): boolean;
   /** Bytes written by us and not yet taken by the operating system. */
   readonly queuedBytes: number;
   pause(): void;

@@ -17,6 +17,8 @@ export interface Slot {
   readonly frameBytes: number;
   /** undefined while the request is being served; null when it gets no answer (acks=0). */
   answer: readonly Buffer[] | null | undefined;
+  /** To be called once the answer has left; forgotten when the connection ends first. */
+  sent: (() => void) | undefined;
 }
 
 export interface ConnectionLimits {
@@ -62,6 +64,8 @@ export class Connection implements TurnOwner {
   #slots: Slot[] = [];
   #first = 0;
   #out: Buffer[] = [];
+  /** What is to be called when `#out` has been written. */
+  #sent: (() => void)[] = [];
   #bytesInFlight = 0;
   #bytesArriving = 0;
   #closed = false;
@@ -98,7 +102,7 @@ export class Connection implements TurnOwner {
 
   /** The place in the line for a request that has just arrived. */
   enqueue(frameBytes: number): Slot {
-    const slot: Slot = { connection: this, frameBytes, answer: undefined };
+    const slot: Slot = { connection: this, frameBytes, answer: undefined, sent: undefined };
     this.#slots.push(slot);
     return slot;
   }
@@ -113,6 +117,7 @@ export class Connection implements TurnOwner {
       const head = slots[first]!;
       if (head.answer === undefined) break;
       if (head.answer !== null) for (const buffer of head.answer) this.#out.push(buffer);
+      if (head.sent !== undefined) this.#sent.push(head.sent);
       this.#release(head.frameBytes);
       first++;
     }
@@ -136,7 +141,7 @@ export class Connection implements TurnOwner {
       const out = this.#out;
       this.#out = [];
       this.lastActiveMs = this.#owner.monotonicMs();
-      this.socket.write(out);
+      this.socket.write(out, this.#whenWritten());
     }
     if (this.#draining && this.inFlight === 0) this.closeAfterAnswers();
     else this.#balance();
@@ -206,6 +211,15 @@ export class Connection implements TurnOwner {
     this.#owner.budget.give(bytes);
   }
 
+  #whenWritten(): (() => void) | undefined {
+    if (this.#sent.length === 0) return undefined;
+    const sent = this.#sent;
+    this.#sent = [];
+    return () => {
+      for (const call of sent) call();
+    };
+  }
+
   #schedule(): void {
     if (this.#turnPending) return;
     this.#turnPending = true;
@@ -247,6 +261,7 @@ export class Connection implements TurnOwner {
     this.#slots = [];
     this.#first = 0;
     this.#out = [];
+    this.#sent = [];
     this.#owner.budget.give(this.#bytesInFlight);
     this.#owner.budget.arriving(-this.#bytesArriving);
     this.#bytesInFlight = 0;

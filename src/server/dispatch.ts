@@ -45,8 +45,10 @@ export class Dispatcher {
       connection.malformed(`request of API key ${apiKey}, which is not served`);
       return;
     }
-    const context: RequestContext = { apiVersion, clientId, correlationId, receivedMs: connection.lastActiveMs, connection, node: this.#node };
     const slot = connection.enqueue(frame.length);
+    const context: RequestContext = {
+      apiVersion, clientId, correlationId, receivedMs: connection.lastActiveMs, connection, node: this.#node, whenSent: (call) => void (slot.sent = call),
+    };
     if (apiVersion < served.versionMin || apiVersion > served.versionMax) {
       if (served.api.key !== ApiVersions.key) {
         connection.malformed(`${served.api.name} version ${apiVersion}, which is not served (${served.versionMin} to ${served.versionMax} are)`);

@@ -126,6 +126,17 @@ describe('producing and fetching', () => {
     expect((await produce(admin, 't', batchOf('a'))).baseOffset).toBe(0);
   });
 
+  test('answers from the file carry their own records, however many are under way in buffers that are used again', async () => {
+    const { connect } = await world({ set: ['ottla.log.tail.bytes=0'] });
+    const producer = await connect();
+    await createTopic(producer, 't');
+    for (let i = 0; i < 40; i++) await produce(producer, 't', batchOf(`${i}:`.padEnd(100_000, 'x')));
+    const consumers = await Promise.all(Array.from({ length: 4 }, () => connect()));
+    const asked = Array.from({ length: 400 }, (_, i) => i % 40);
+    const answers = await Promise.all(asked.map(async (offset, i) => values((await fetch(consumers[i % 4]!, 't', offset)).records)[0]!));
+    expect(answers.map((value) => Number(value.slice(0, value.indexOf(':'))))).toEqual(asked);
+  });
+
   test('clients may not write internal topics, nor with control batches', async () => {
     const { connect } = await world();
     const client = await connect();

@@ -73,8 +73,12 @@ export class FakeSocket implements Socket {
     this.remoteAddress = remoteAddress;
   }
 
-  write(buffers: readonly Buffer[]): boolean {
+  /** What is to be called when a write has been taken, in order; the test calls it. */
+  readonly written: (() => void)[] = [];
+
+  write(buffers: readonly Buffer[], written?: () => void): boolean {
     this.writes.push([...buffers]);
+    if (written !== undefined) this.written.push(written);
     return true;
   }
   pause(): void {

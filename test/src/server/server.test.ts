@@ -64,6 +64,22 @@ describe('answers', () => {
     expect(socket.text()).toBe('B');
   });
 
+  test('say when they have left, and never say so when the connection ends before', async () => {
+    const { time, served, connect, answer } = await world();
+    const [stays, ends] = [connect(), connect()];
+    const sent: string[] = [];
+    for (const [i, socket] of [stays, ends].entries()) {
+      socket.onData(frame('a'));
+      served[i]!.slot.sent = () => void sent.push(String(i));
+      answer(i, 'A');
+    }
+    ends.onClose();
+    await time.turn();
+    expect(sent).toEqual([]);
+    for (const call of [...stays.written, ...ends.written]) call();
+    expect(sent).toEqual(['0']);
+  });
+
   test('that come after the connection closed go nowhere', async () => {
     const { time, server, connect, answer } = await world();
     const socket = connect();
