@@ -196,7 +196,11 @@ export class LogDirectory {
       file.close();
     }
     this.#disk.rename(temporary, metadataPath);
-    return this.#open(name, topic, partition, topicId, options, { recoveryPoint: 0, logStartOffset: 0, isNew: true });
+    return this.#open(name, topic, partition, topicId, options, {
+      recoveryPoint: this.#recoveryPoints.get(name) ?? 0,
+      logStartOffset: this.#logStarts.get(name) ?? 0,
+      isNew: true,
+    });
   }
 
   /**
@@ -231,10 +235,9 @@ export class LogDirectory {
     return log;
   }
 
-  /** Makes the names of a partition durable, and which topic it is of. Rejects with a DiskError. */
+  /** Makes durable which topic a partition is of, and the name of its directory; the log then makes the names in it so. Rejects with a DiskError. */
   async #syncPartition(name: string): Promise<void> {
-    const directory = joinPath(this.path, name);
-    const metadataPath = joinPath(directory, PARTITION_METADATA);
+    const metadataPath = joinPath(joinPath(this.path, name), PARTITION_METADATA);
     if (this.#disk.status(metadataPath) !== undefined) {
       const metadata = this.#disk.open(metadataPath, 'update');
       try {
@@ -243,7 +246,6 @@ export class LogDirectory {
         metadata.close();
       }
     }
-    this.#disk.syncDirectory(directory);
     this.#syncNames();
   }
 

@@ -233,15 +233,12 @@ export class LogWriter {
         await this.syncSegment(segment);
         if (segment !== log.segments.active) await this.#syncIndexes(segment);
       }
-      if (log.epochs.isDirty) await log.epochs.persist();
       if (this.#beforeFirstSync !== undefined) {
         await this.#beforeFirstSync();
         this.#beforeFirstSync = undefined;
+        log.namesChanged = true;
       }
-      if (log.namesChanged) {
-        log.disk.syncDirectory(log.directory);
-        log.namesChanged = false;
-      }
+      await this.#syncNames();
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       if (this.#abandoned) return;
@@ -253,6 +250,24 @@ export class LogWriter {
     // Something failed while this was under way: what was synced since proves nothing.
     if (log.failure !== undefined) throw log.failure;
     if (truncations === log.truncations && target > log.recoveryPoint) log.recoveryPoint = target;
+  }
+
+  /** The file of the epochs is replaced in the same directory, which makes all names in it durable. Rejects with a DiskError. */
+  async #syncNames(): Promise<void> {
+    const log = this.#log;
+    if (log.epochs.isDirty) {
+      const { namesChanged } = log;
+      log.namesChanged = false;
+      try {
+        await log.epochs.persist();
+      } catch (error) {
+        log.namesChanged = log.namesChanged || namesChanged;
+        throw error;
+      }
+    }
+    if (!log.namesChanged) return;
+    log.disk.syncDirectory(log.directory);
+    log.namesChanged = false;
   }
 
   /** Rejects with a DiskError. */
