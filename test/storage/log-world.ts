@@ -16,6 +16,7 @@ import { DiskError } from '../../storage/disk.ts';
 import { DEFAULT_LOG_CONFIG } from '../../storage/log-config.ts';
 import type { LogConfig } from '../../storage/log-config.ts';
 import { LogDirectory } from '../../storage/log-directory.ts';
+import { isPassing } from '../../storage/log-state.ts';
 import { StorageError } from '../../storage/log.ts';
 import type { AppendResult, Log } from '../../storage/log.ts';
 import type { MemoryDisk } from '../../storage/memory-disk.ts';
@@ -71,6 +72,8 @@ export class LogWorld {
   #writtenBefore = 0;
   #startDurable = 0;
   #isDurable = false;
+  /** A truncation that the disk did not allow when it was asked for, and what the log was before. */
+  #waiting: { readonly contents: Contents; readonly cutTo: number } | undefined;
   /** Where a truncation that failed was to cut: what lies behind may be gone, or not. */
   #cutAsked = Infinity;
   #isOpen = false;
@@ -101,7 +104,7 @@ export class LogWorld {
     return { contents: this.contents, startMin: this.#startDurable, startMax: logStartOffset, flushed, written: Math.min(writtenEndOffset, this.#cutAsked) };
   }
 
-  /** A replacement of the whole log has failed: what can be read of it is anybody's guess. */
+  /** A cut has failed for good: what can be read of the log is anybody's guess. */
   isHalfCut = false;
 
   /** As the log said last. */
@@ -169,7 +172,16 @@ export class LogWorld {
 
   #appended(result: AppendResult, buffer: Buffer): void {
     if (result.error !== ErrorCode.NONE || result.duplicate) return;
+    this.#cutWasMade(result.baseOffset);
     this.contents = [...this.contents, modelBatch(buffer)];
+  }
+
+  /** The truncation that was waited for is over, and left the log ending here. */
+  #cutWasMade(endOffset: number): void {
+    if (this.#waiting === undefined) return;
+    if (endOffset !== this.#waiting.cutTo) this.contents = this.#waiting.contents;
+    this.#waiting = undefined;
+    this.#before = [];
   }
 
   async write(): Promise<void> {
@@ -205,6 +217,10 @@ export class LogWorld {
   /** While it runs, both the log as it was and the log cut may be found; afterwards only the latter, if nothing failed. */
   async truncate(offset: number): Promise<void> {
     if (this.log.failure !== undefined) throw this.log.failure;
+    if (this.#waiting !== undefined) {
+      await this.log.flush();
+      this.#cutWasMade(this.log.logEndOffset);
+    }
     await this.write();
     const before = this.allowed();
     const contents = cutAt(this.contents, offset);
@@ -217,6 +233,12 @@ export class LogWorld {
       await this.log.truncateTo(offset, this.nowMs);
       this.#before = [];
     } catch (error) {
+      // The cut is made before the next append, unless it came to nothing before it began.
+      if (isPassing(error)) {
+        this.#waiting = { contents: before.contents, cutTo: endOf(contents, this.logStart) };
+        throw error;
+      }
+      this.isHalfCut = this.log.failed;
       // Before the cut or after it: the log says which; on the disk either may be found.
       if (this.log.writtenEndOffset > end) {
         this.#cutAsked = end;
@@ -241,7 +263,7 @@ export class LogWorld {
       await this.log.truncateFullyAndStartAt(offset, this.nowMs);
       this.#before = [];
     } catch (error) {
-      this.isHalfCut = this.log.recoveryPoint > 0 && this.log.logStartOffset !== offset;
+      this.isHalfCut = true;
       if (this.log.writtenEndOffset !== offset) this.contents = before.contents;
       throw error;
     }
