@@ -43,6 +43,11 @@ export function checkTogether(settings: Settings): string | null {
       if (lowValue > highValue) return `${low} = ${lowValue} must not be greater than ${high} = ${highValue}`;
     }
   }
+  // There are no ACLs yet: an authorizer that would refuse somebody must not be replaced by none.
+  const letsAllIn = settings.get('allow.everyone.if.no.acl.found') || settings.get('super.users').split(';').includes('User:ANONYMOUS');
+  if (settings.get('authorizer.class.name') !== '' && !letsAllIn) {
+    return `authorizer.class.name = ${settings.get('authorizer.class.name')}: ACLs are not served yet, and everybody would be let in; if that is meant, set allow.everyone.if.no.acl.found=true`;
+  }
   const overrides = settings.get('max.connections.per.ip.overrides');
   const wrong = overrides.split(',').map((one) => one.trim()).find((one) => one !== '' && !/^.+:[0-9]+$/.test(one));
   return wrong === undefined ? null : `max.connections.per.ip.overrides: '${wrong}' should be ADDRESS:COUNT`;

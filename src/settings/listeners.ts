@@ -37,6 +37,7 @@ export interface ListenerTexts {
   readonly roles: readonly string[];
 }
 
+const SERVED_PROTOCOLS: readonly SecurityProtocol[] = ['PLAINTEXT'];
 const PROTOCOLS: readonly string[] = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'];
 
 /** Throws an Error that names the setting at fault. */
@@ -44,6 +45,7 @@ export function readListeners(texts: ListenerTexts): Listeners {
   const protocols = protocolMap(texts);
   const all = texts.listeners.map((text) => parseListener('listeners', text, protocols));
   refuseDoubles(all, texts.listeners);
+  refuseUnserved(all);
   const controllerNames = new Set(texts.controllerNames.map((name) => name.toUpperCase()));
   const controller = all.filter((listener) => controllerNames.has(listener.name));
   const broker = all.filter((listener) => !controllerNames.has(listener.name));
@@ -89,6 +91,13 @@ function parseListener(setting: string, text: string, protocols: ReadonlyMap<str
     throw new Error(`${setting}: no security protocol defined for listener ${name}; listener.security.protocol.map knows ${known.join(', ')}`);
   }
   return { name, host: match[2] ?? match[3] ?? '', port, securityProtocol };
+}
+
+/** What was to be encrypted or authenticated must not be served in the open. */
+function refuseUnserved(listeners: readonly ListenerAddress[]): void {
+  const unserved = listeners.find(({ securityProtocol }) => !SERVED_PROTOCOLS.includes(securityProtocol));
+  if (unserved === undefined) return;
+  throw new Error(`listeners: ${unserved.name} is a ${unserved.securityProtocol} listener, which is not served yet; only ${SERVED_PROTOCOLS.join(', ')} is`);
 }
 
 function refuseDoubles(listeners: readonly ListenerAddress[], texts: readonly string[]): void {

@@ -91,6 +91,13 @@ describe('errors', () => {
     expect(fault({ set: [set] })).toBe(message);
   });
 
+  it('lets nobody in whom an authorizer was to keep out', () => {
+    const authorizer = 'authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer';
+    expect(fault({ set: [authorizer] })).toContain('ACLs are not served yet, and everybody would be let in');
+    expect(fault({ set: [authorizer, 'super.users=User:admin'] })).toContain('ACLs are not served yet');
+    for (const open of ['super.users=User:admin;User:ANONYMOUS', 'allow.everyone.if.no.acl.found=true']) expect(() => Settings.from({ set: [authorizer, open] })).not.toThrow();
+  });
+
   it('makes node.id and broker.id one', () => {
     expect(Settings.from({ set: ['broker.id=5'] }).get('node.id')).toBe(5);
     expect(Settings.from({ set: ['node.id=5'] }).get('broker.id')).toBe(5);
@@ -146,6 +153,7 @@ describe('listeners', () => {
     ['listeners=PLAINTEXT://:99999', 'a port outside 0 to 65535'],
     ['listeners=PLAINTEXT://:9092,PLAINTEXT://:9093', 'a different name'],
     ['listeners=PLAINTEXT://:9092,SSL://:9092', 'a different port'],
+    ['listeners=PLAINTEXT://:9092,SASL_PLAINTEXT://:9093', 'SASL_PLAINTEXT is a SASL_PLAINTEXT listener, which is not served yet; only PLAINTEXT is'],
     ['listeners=CONTROLLER://:9092', 'at least one broker listener'],
     ['advertised.listeners=PLAINTEXT://0.0.0.0:9092', 'nobody can connect to'],
     ['advertised.listeners=SSL://a:9092', 'SSL is not in listeners, which has PLAINTEXT'],
