@@ -62,7 +62,7 @@ export class Settings {
   readonly topic: TopicSettings;
   readonly group: GroupSettings;
   readonly listeners: Listeners;
-  /** Settings that were given and that this broker takes without acting on them. */
+  /** Settings that were given and that this broker takes without acting on them. Listeners that stay closed are in `listeners.unserved`. */
   readonly withoutEffect: readonly string[];
   readonly #static: Layer;
   readonly #brokerOverrides: Layer;

@@ -62,6 +62,7 @@ export const start: Command = {
     const settings = readSettings(options, runtime);
     const logger = stderrLogger(runtime.clock, options.quiet);
     if (settings.withoutEffect.length > 0) logger.info(`taken without effect here: ${settings.withoutEffect.join(', ')}`);
+    for (const { name, securityProtocol } of settings.listeners.unserved) logger.warn(`listener ${name} stays closed: ${securityProtocol} is not served yet`);
     return run({ runtime, settings, logger, options });
   },
 };
@@ -109,8 +110,8 @@ function readSettings(options: Options, runtime: Runtime): Settings {
 
 /** `--port` and `--host` speak of the first listener for clients; the others stay. */
 function movedListeners(settings: Settings, options: Options): string[] {
-  const { broker, controller } = settings.listeners;
-  return [...broker, ...controller].map((listener, index) => {
+  const { broker, unserved, controller } = settings.listeners;
+  return [...broker, ...unserved, ...controller].map((listener, index) => {
     const host = index === 0 && options.host !== undefined ? options.host.replace(/^\[(.*)\]$/, '$1') : listener.host;
     const port = index === 0 && options.port !== undefined ? wholeNumber('port', options.port, 0, 65_535) : listener.port;
     return `${listener.name}://${host.includes(':') ? `[${host}]` : host}:${port}`;

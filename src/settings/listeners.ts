@@ -19,6 +19,8 @@ export interface ListenerAddress {
 export interface Listeners {
   /** Those that clients and brokers use. */
   readonly broker: readonly ListenerAddress[];
+  /** Those that were asked for and must stay closed: what was to be encrypted or authenticated is not served in the open. */
+  readonly unserved: readonly ListenerAddress[];
   /** Those of the controller quorum: none is fine for a quorum of one. */
   readonly controller: readonly ListenerAddress[];
   /** What clients are told, by listener name. A listener that is missing here tells clients the address they came to. */
@@ -45,10 +47,15 @@ export function readListeners(texts: ListenerTexts): Listeners {
   const protocols = protocolMap(texts);
   const all = texts.listeners.map((text) => parseListener('listeners', text, protocols));
   refuseDoubles(all, texts.listeners);
-  refuseUnserved(all);
   const controllerNames = new Set(texts.controllerNames.map((name) => name.toUpperCase()));
   const controller = all.filter((listener) => controllerNames.has(listener.name));
-  const broker = all.filter((listener) => !controllerNames.has(listener.name));
+  const forClients = all.filter((listener) => !controllerNames.has(listener.name));
+  const broker = forClients.filter(isServed);
+  const unserved = forClients.filter((listener) => !isServed(listener));
+  if (broker.length === 0 && unserved.length > 0) {
+    const [{ name, securityProtocol }] = unserved as [ListenerAddress];
+    throw new Error(`listeners: ${name} is a ${securityProtocol} listener, which is not served yet, and there is no ${SERVED_PROTOCOLS.join(' or ')} one`);
+  }
   if (texts.roles.includes('broker') && broker.length === 0) {
     throw new Error(`listeners = ${texts.listeners.join(',')}: there must be at least one broker listener, and controller.listener.names takes them all`);
   }
@@ -58,7 +65,7 @@ export function readListeners(texts: ListenerTexts): Listeners {
     checkAdvertised(listener, text, all, advertised);
     if (!controllerNames.has(listener.name)) advertised.set(listener.name, listener);
   }
-  return { broker, controller, advertised, interBroker: interBrokerListener(texts, broker, protocols) };
+  return { broker, unserved, controller, advertised, interBroker: interBrokerListener(texts, forClients, protocols) };
 }
 
 function protocolMap(texts: ListenerTexts): Map<string, SecurityProtocol> {
@@ -93,11 +100,8 @@ function parseListener(setting: string, text: string, protocols: ReadonlyMap<str
   return { name, host: match[2] ?? match[3] ?? '', port, securityProtocol };
 }
 
-/** What was to be encrypted or authenticated must not be served in the open. */
-function refuseUnserved(listeners: readonly ListenerAddress[]): void {
-  const unserved = listeners.find(({ securityProtocol }) => !SERVED_PROTOCOLS.includes(securityProtocol));
-  if (unserved === undefined) return;
-  throw new Error(`listeners: ${unserved.name} is a ${unserved.securityProtocol} listener, which is not served yet; only ${SERVED_PROTOCOLS.join(', ')} is`);
+function isServed({ securityProtocol }: ListenerAddress): boolean {
+  return SERVED_PROTOCOLS.includes(securityProtocol);
 }
 
 function refuseDoubles(listeners: readonly ListenerAddress[], texts: readonly string[]): void {

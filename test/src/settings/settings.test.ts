@@ -147,13 +147,20 @@ describe('listeners', () => {
     expect(read('listeners=PLAINTEXT://:9092,CONTROLLER://:9093').controller[0]).toMatchObject({ name: 'CONTROLLER', securityProtocol: 'PLAINTEXT' });
   });
 
+  it('keeps closed what it cannot protect', () => {
+    const { broker, unserved, advertised } = read('listeners=PLAINTEXT://:9092,SASL_PLAINTEXT://:9093', 'advertised.listeners=PLAINTEXT://a:9092,SASL_PLAINTEXT://a:9093');
+    expect(broker.map(({ name }) => name)).toEqual(['PLAINTEXT']);
+    expect(unserved.map(({ name }) => name)).toEqual(['SASL_PLAINTEXT']);
+    expect(advertised.get('PLAINTEXT')?.host).toBe('a');
+  });
+
   it.each([
     ['listeners=PLAINTEXT:9092', "unable to parse 'PLAINTEXT:9092'"],
     ['listeners=FOO://:9092', 'no security protocol defined for listener FOO'],
     ['listeners=PLAINTEXT://:99999', 'a port outside 0 to 65535'],
     ['listeners=PLAINTEXT://:9092,PLAINTEXT://:9093', 'a different name'],
     ['listeners=PLAINTEXT://:9092,SSL://:9092', 'a different port'],
-    ['listeners=PLAINTEXT://:9092,SASL_PLAINTEXT://:9093', 'SASL_PLAINTEXT is a SASL_PLAINTEXT listener, which is not served yet; only PLAINTEXT is'],
+    ['listeners=SASL_PLAINTEXT://:9093', 'SASL_PLAINTEXT is a SASL_PLAINTEXT listener, which is not served yet, and there is no PLAINTEXT one'],
     ['listeners=CONTROLLER://:9092', 'at least one broker listener'],
     ['advertised.listeners=PLAINTEXT://0.0.0.0:9092', 'nobody can connect to'],
     ['advertised.listeners=SSL://a:9092', 'SSL is not in listeners, which has PLAINTEXT'],
