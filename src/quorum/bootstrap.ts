@@ -69,29 +69,29 @@ export function formatDirectory(options: FormatOptions): void {
   const metadata = joinPath(directory, METADATA_DIRECTORY);
   makeDurably(disk, directory);
   if (disk.status(metadata) === undefined) disk.makeDirectory(metadata);
-  const files = [
-    { path: joinPath(directory, BOOTSTRAP_CHECKPOINT), content: encodeBootstrap(options.bootstrap ?? defaultBootstrap(), nowMs) },
-    { path: joinPath(metadata, PARTITION_METADATA), content: formatPartitionMetadata(METADATA_TOPIC_ID) },
-    { path: joinPath(metadata, COMMITTED_OFFSET), content: formatMark(0) },
-  ];
+  put(disk, joinPath(directory, BOOTSTRAP_CHECKPOINT), encodeBootstrap(options.bootstrap ?? defaultBootstrap(), nowMs), { isSynced: true });
   if (voters !== null) {
     const snapshot = encodeSnapshot([], { epoch: 0, nowMs, lastContainedLogTimestampMs: nowMs, ...voters });
-    files.push({ path: joinPath(metadata, snapshotName({ offset: 0, epoch: 0 })), content: Buffer.concat(snapshot) });
+    put(disk, joinPath(metadata, snapshotName({ offset: 0, epoch: 0 })), Buffer.concat(snapshot), { isSynced: true });
   }
-  // One sync of each directory for all of them: a start has to wait for every single one.
-  for (const { path, content } of files) {
-    const file = disk.open(`${path}.tmp`, 'replace');
-    try {
-      file.writeSync([content], 0);
-      file.syncSync();
-    } finally {
-      file.close();
-    }
-    disk.rename(`${path}.tmp`, path);
-  }
+  // A start waits for every sync, and these two say what is known without them.
+  put(disk, joinPath(metadata, PARTITION_METADATA), formatPartitionMetadata(METADATA_TOPIC_ID), { isSynced: false });
+  put(disk, joinPath(metadata, COMMITTED_OFFSET), formatMark(0), { isSynced: false });
   disk.syncDirectory(metadata);
   disk.syncDirectory(directory);
   writeMetaProperties(disk, directory, { clusterId, nodeId, directoryId }, nowMs);
+}
+
+function put(disk: Disk, path: string, content: Buffer, { isSynced }: { readonly isSynced: boolean }): void {
+  const temporary = `${path}.tmp`;
+  const file = disk.open(temporary, 'replace');
+  try {
+    file.writeSync([content], 0);
+    if (isSynced) file.syncSync();
+  } finally {
+    file.close();
+  }
+  disk.rename(temporary, path);
 }
 
 /** Makes the directory, whose parent must be there, so that it is there after a crash too. */

@@ -36,11 +36,12 @@ export class CommitMark {
     this.#path = joinPath(directory, COMMITTED_OFFSET);
   }
 
-  /** undefined when there is none that can be read. */
+  /** undefined when there is none. One whose content a power loss took says nothing, which is what 0 says. */
   load(): number | undefined {
     const loaded = loadFile(this.#disk, this.#path, parseOffsets);
+    if (loaded.status === 'missing') return undefined;
     this.#written = loaded.status === 'ok' ? loaded.value.get(PARTITION) : undefined;
-    return this.#written;
+    return this.#written ?? 0;
   }
 
   /** Throws a DiskError. */

@@ -75,7 +75,7 @@ export class MetadataLog {
     this.#lastSnapshotMs = clock.monotonicMs();
     makeDurably(disk, directory);
     removePartialSnapshots(disk, directory);
-    if (loadPartitionMetadata(disk, directory).status === 'missing') writePartitionMetadata(disk, directory, METADATA_TOPIC_ID);
+    if (loadPartitionMetadata(disk, directory).status !== 'ok') writePartitionMetadata(disk, directory, METADATA_TOPIC_ID);
     this.#mark = new CommitMark(disk, directory);
     const from = newestSnapshot(disk, directory)?.offset ?? 0;
     const mark = this.#mark.load();
