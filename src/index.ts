@@ -73,9 +73,12 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
   if (memory && dataDir !== undefined) throw new TypeError('memory and dataDir cannot be given together');
   const runtime = nodeRuntime();
   const listeners = `PLAINTEXT://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const inForce = Settings.from({ values: { listeners, ...settings }, production });
+  if (inForce.withoutEffect.length > 0) logger.info(`taken without effect here: ${inForce.withoutEffect.join(', ')}`);
+  for (const { name, securityProtocol } of inForce.listeners.unserved) logger.warn(`listener ${name} stays closed: ${securityProtocol} is not served yet`);
   const broker = await Broker.start({
     runtime,
-    settings: Settings.from({ values: { listeners, ...settings }, production }),
+    settings: inForce,
     memory,
     dataDir,
     logger,
