@@ -140,9 +140,14 @@ export class LogWriter {
     if (!isPassing(error)) this.fail(error);
     this.repair(() => {
       log.snapshots.removeBeyond(offset);
-      for (const rolled of [...log.segments.beyond(segment.baseOffset)].reverse()) {
+      for (const rolled of [...log.segments.beyond(offset)].reverse()) {
         rolled.remove();
         log.segments.remove(rolled);
+      }
+      if (!log.segments.has(segment)) {
+        // A follower had rolled over a gap: the one before it is written to again.
+        log.segments.active.indexes.unseal();
+        return;
       }
       segment.cutFile(position);
       segment.cutBack(offset, position, this.#unflushedSinceMs);

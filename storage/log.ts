@@ -26,7 +26,7 @@ import { type LogEvents, LogWriter } from './log-writer.ts';
 import { OpenFiles } from './open-files.ts';
 import type { AppendOrigin, CompletedTransaction, ProducerState } from './producer-state.ts';
 import { loadLog, rebuildTxnIndex, type RecoveryReport } from './recovery.ts';
-import { planRetention } from './retention.ts';
+import { expiredSegments } from './retention.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentList } from './segment-list.ts';
 import { HEADER_BYTES, storedCrcMatches, storedSize } from './stored-batch.ts';
@@ -230,7 +230,7 @@ export class Log implements LogEvents {
       nextOffset += batch.lastOffsetDelta(buffer, at) + 1;
     }
     assert(nextOffset > baseOffset);
-    if (!this.#rollIfDue(buffer.length, maxTimestamp, nextOffset - 1, nowMs)) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
+    if (!this.#rollIfDue({ bytes: buffer.length, maxTimestamp, baseOffset, lastOffset: nextOffset - 1, nowMs })) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
 
     let offset = baseOffset;
     for (let at = 0; at < buffer.length; at += batch.sizeInBytes(buffer, at)) {
@@ -266,8 +266,8 @@ export class Log implements LogEvents {
     }
     const taken = { error: ErrorCode.NONE, baseOffset: log.logEndOffset, lastOffset: nextOffset - 1, logAppendTimeMs: -1, logStartOffset: log.logStartOffset, duplicate: false };
     if (end === 0) return taken;
-    if (!this.#rollIfDue(end, maxTimestamp, nextOffset - 1, options.nowMs)) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
     const baseOffset = batch.baseOffset(batches, 0);
+    if (!this.#rollIfDue({ bytes: end, maxTimestamp, baseOffset, lastOffset: nextOffset - 1, nowMs: options.nowMs })) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
     this.#enqueue(end === batches.length ? batches : batches.subarray(0, end), baseOffset, nextOffset, options.nowMs);
     return { ...taken, baseOffset };
   }
@@ -328,15 +328,16 @@ export class Log implements LogEvents {
 
   // ---- rolling
 
-  /** False when a new segment is due and cannot be made. */
-  #rollIfDue(bytes: number, maxTimestamp: number, lastOffset: number, nowMs: number): boolean {
+  /** False when a new segment is due for what is to be appended, and cannot be made. */
+  #rollIfDue(append: { bytes: number; maxTimestamp: number; baseOffset: number; lastOffset: number; nowMs: number }): boolean {
+    const { bytes, maxTimestamp, baseOffset, lastOffset, nowMs } = append;
     const log = this.#state;
     const { active } = log.segments;
     if (!active.shouldRoll(log.config, bytes, maxTimestamp, lastOffset, nowMs)) return true;
     // An empty segment is as good as a new one, unless it begins too far back to tell the offset relative to it.
     if (active.sizeBytes === 0 && active.indexes.offset.canHold(lastOffset)) return true;
     try {
-      this.#roll(nowMs);
+      this.#roll(baseOffset, nowMs);
       return true;
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
@@ -349,20 +350,22 @@ export class Log implements LogEvents {
     const { segments, logEndOffset } = this.#state;
     const trouble = this.#writer.trouble();
     if (trouble !== undefined) throw trouble;
-    if (segments.active.baseOffset < logEndOffset) this.#roll(nowMs);
+    if (segments.active.baseOffset < logEndOffset) this.#roll(logEndOffset, nowMs);
   }
 
-  #roll(nowMs: number): void {
+  /** A follower's next batch may lie beyond the log's end, and the segment begins where the batch does. */
+  #roll(baseOffset: number, nowMs: number): void {
     const log = this.#state;
     const old = log.segments.active;
     try {
-      log.segments.add(createSegment(log, log.logEndOffset, nowMs));
+      log.segments.add(createSegment(log, baseOffset, nowMs));
     } catch (error) {
       if (error instanceof DiskError && !isPassing(error)) this.#writer.fail(error);
       throw error;
     }
     try {
       // With a snapshot where the segment begins, recovery has to read no further back.
+      log.producers.endOffset = baseOffset;
       log.snapshots.take(log.producers);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
@@ -484,10 +487,10 @@ export class Log implements LogEvents {
   applyRetention(nowMs: number): readonly string[] {
     const log = this.#state;
     if (log.closed || this.#writer.trouble() !== undefined) return [];
-    const { expired } = planRetention(log, nowMs);
+    const expired = expiredSegments(log, nowMs);
     const last = expired.at(-1);
     if (last === undefined) return [];
-    if (last === log.segments.active) this.#roll(nowMs);
+    if (last === log.segments.active) this.#roll(log.logEndOffset, nowMs);
     const next = log.segments.nextBaseOffset(last);
     assert(next !== undefined);
     this.advanceLogStartOffset(next);

@@ -5,7 +5,7 @@
  * Does not: remove anything.
  *
  * Age is told by the largest timestamp that producers have set, so one record from the future keeps its segment, and with it all younger
- * ones, until that time has passed; Kafka warns of it (KAFKA-10313), and `futureTimestamps` lets the owner do so.
+ * ones, until that time has passed (KAFKA-10313).
  */
 import { deletesByRetention, type LogConfig } from './log-config.ts';
 import type { Segment } from './segment.ts';
@@ -19,17 +19,10 @@ export interface RetentionView {
   readonly highWatermark: number;
 }
 
-export interface RetentionPlan {
-  readonly expired: readonly Segment[];
-  /** Segments that are kept because a record claims to be younger than now. */
-  readonly futureTimestamps: number;
-}
-
 type Breach = (segment: Segment, nextBaseOffset: number | undefined) => boolean;
 
-export function planRetention(log: RetentionView, nowMs: number): RetentionPlan {
+export function expiredSegments(log: RetentionView, nowMs: number): readonly Segment[] {
   const { config } = log;
-  let futureTimestamps = 0;
   const breaches: Breach[] = [(_segment, nextBaseOffset) => nextBaseOffset !== undefined && nextBaseOffset <= log.logStartOffset];
   if (deletesByRetention(config.cleanupPolicy)) {
     let excess = log.segments.sizeBytes - config.retentionBytes;
@@ -41,11 +34,7 @@ export function planRetention(log: RetentionView, nowMs: number): RetentionPlan 
       });
     }
     if (config.retentionMs >= 0) {
-      breaches.push((segment) => {
-        const age = nowMs - segment.largestTimestamp();
-        if (age < 0) futureTimestamps++;
-        return age > config.retentionMs;
-      });
+      breaches.push((segment) => nowMs - segment.largestTimestamp() > config.retentionMs);
     }
   }
   // As Kafka: each rule takes the run of oldest segments that breach it, one rule after the other on what the last one left.
@@ -60,5 +49,5 @@ export function planRetention(log: RetentionView, nowMs: number): RetentionPlan 
       if (!breach(segment, nextBaseOffset)) break;
     }
   }
-  return { expired: all.slice(0, count), futureTimestamps };
+  return all.slice(0, count);
 }

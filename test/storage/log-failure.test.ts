@@ -106,6 +106,17 @@ describe('a full disk', () => {
     expect(await contents(log)).toEqual(['0:a', '1:b', '2:c']);
   });
 
+  it('takes back a segment that a follower rolled over a gap', async () => {
+    const { log } = openLog();
+    await fill(log, ['a']);
+    log.appendAsFollower(testBatch({ baseOffset: 2 ** 31 + 1, partitionLeaderEpoch: 0 }), { leaderEpoch: 0, nowMs: NOW_MS });
+    failNextWrite(log.segments.active.file(), 'ENOSPC');
+    await log.write();
+    expect(log.segments.all.map((segment) => segment.baseOffset)).toEqual([0]);
+    await fill(log, ['b']);
+    expect(await contents(log)).toEqual(['0:a', '1:b']);
+  });
+
   it('takes back what producers, transactions and epochs had become', async () => {
     const { log } = openLog();
     const data = (baseSequence: number, producerId = 1) => testBatch({ producerId, producerEpoch: 0, baseSequence, isTransactional: true });

@@ -256,7 +256,11 @@ describe('roll', () => {
     const { log } = openLog();
     accept(log, testBatch());
     log.appendAsFollower(testBatch({ baseOffset: 2 ** 31 + 5, partitionLeaderEpoch: 0 }), { leaderEpoch: 0, nowMs: NOW_MS });
-    expect(log.segments.all.map((segment) => segment.baseOffset)).toEqual([0, 1]);
+    expect(log.segments.all.map((segment) => segment.baseOffset)).toEqual([0, 2 ** 31 + 5]);
+    const { log: empty } = openLog();
+    empty.appendAsFollower(testBatch({ baseOffset: 2 ** 31, partitionLeaderEpoch: 0 }), { leaderEpoch: 0, nowMs: NOW_MS });
+    await empty.write();
+    expect(await contents(empty)).toEqual([`${2 ** 31}:x`]);
   });
 
   it('makes no second empty segment', () => {
