@@ -373,9 +373,10 @@ export class SegmentIndexes {
     this.#budget.note(this, this.#offset.entries * OFFSET_INDEX_ENTRY_BYTES + this.#time.entries * TIME_INDEX_ENTRY_BYTES);
   }
 
-  /** The budget asks for the memory. */
+  /** The budget, which knows sealed ones only, asks for the memory. */
   dropIndexes(): void {
-    if (this.#dirty || !this.#sealed) return;
+    // What could not be written to the files would have to be made again.
+    if (this.#dirty) return;
     this.#offset = undefined;
     this.#time = undefined;
     this.#trusted = false;

@@ -245,6 +245,19 @@ describe('failure', () => {
     await directory.checkpoint();
   });
 
+  it('of a checkpoint otherwise is the end', async () => {
+    const directory = openDirectory();
+    const log = create(directory, 'a');
+    await fill(log, ['x']);
+    const { rename } = disk;
+    disk.rename = (from, to) => {
+      if (to.endsWith('checkpoint')) throw new DiskError('EIO', to, 'rename');
+      rename.call(disk, from, to);
+    };
+    await expect(directory.checkpoint()).rejects.toThrow(StorageError);
+    expect([directory.offline instanceof StorageError, log.failed]).toEqual([true, true]);
+  });
+
   it('to get the lock leaves everything alone', () => {
     const directory = openDirectory();
     expect(() => openDirectory()).toThrow(expect.objectContaining({ code: 'EBUSY' }));

@@ -105,6 +105,24 @@ describe('the end of the log', () => {
   });
 });
 
+describe('what a killed broker left in the memory of the system', () => {
+  it('is synced before the recovery point passes it', async () => {
+    await fill(open(), numbered(12));
+    const log = open();
+    const synced: number[] = [];
+    for (const segment of log.segments.all) {
+      const file = segment.file();
+      const { sync } = file;
+      file.sync = () => (synced.push(segment.baseOffset), sync.call(file));
+    }
+    await log.flush();
+    expect(log.recoveryPoint).toBe(12);
+    expect(synced).toEqual(log.segments.all.map((segment) => segment.baseOffset));
+    await log.flush();
+    expect(synced.length).toBe(log.segments.count);
+  });
+});
+
 describe('below the recovery point', () => {
   it('a rotten batch that sound ones follow is kept, and counted', async () => {
     await fill(open({ config: { segmentBytes: 10_000 } }), numbered(6));
@@ -212,7 +230,10 @@ describe('caches', () => {
   }
 
   async function answersOf(log: Log): Promise<unknown> {
+    const each: string[] = [];
+    for (let offset = log.logStartOffset; offset < log.logEndOffset; offset++) each.push(...(await contents(log, { from: offset, endOffset: offset + 1 })));
     return {
+      each,
       contents: await contents(log),
       epochs: log.epochs.entries,
       aborted: log.abortedTransactions(0, log.logEndOffset),
@@ -273,6 +294,26 @@ describe('caches', () => {
       }
       edit(path(name), () => bytes);
     }
+  });
+
+  it('a wrong entry that is found late takes nothing from what waits to be written', async () => {
+    const written = open({ config: { segmentBytes: 10_000 } });
+    await fill(written, numbered(12));
+    await written.close();
+    const index = path('00000000000000000000.index');
+    const bytes = disk.readFile(index);
+    expect(bytes.length).toBeGreaterThan(24);
+    // The position of the second entry, a byte off: it still increases.
+    edit(index, (copy) => void copy.writeInt32BE(copy.readInt32BE(12) + 1, 12));
+    const log = open({ cleanShutdown: true, config: { segmentBytes: 10_000 } });
+    accept(log, testBatch({ values: ['late'], timestamp: NOW_MS + 99 }));
+    const late = log.logEndOffset - 1;
+    const second = bytes.readInt32BE(8);
+    expect(await contents(log, { from: second, endOffset: second + 1 })).toEqual([`${second}:v${second}`]);
+    expect(await log.maxTimestampOffset()).toMatchObject({ offset: late, timestampMs: NOW_MS + 99 });
+    await log.close();
+    expect(disk.readFile(index)).toEqual(bytes);
+    expect(await open({ cleanShutdown: true, config: { segmentBytes: 10_000 } }).offsetForTimestamp(NOW_MS + 1)).toMatchObject({ offset: late });
   });
 
   it('after a crash all of them are made again from the batches', async () => {
