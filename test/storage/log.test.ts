@@ -311,6 +311,15 @@ describe('flush and close', () => {
     expect(again.append(testBatch(), CLIENT)).toMatchObject({ error: 0, baseOffset: 21 });
   });
 
+  it('takes nothing more once it is being closed', async () => {
+    const { log, disk } = openLog();
+    accept(log, testBatch());
+    const closing = log.close();
+    expect(log.append(testBatch(), CLIENT).error).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
+    await closing;
+    expect(openLog({ disk, cleanShutdown: true }).log.logEndOffset).toBe(1);
+  });
+
   it('refuses to be used after it was closed', async () => {
     const { log } = openLog();
     await log.close();

@@ -296,6 +296,16 @@ describe('caches', () => {
     }
   });
 
+  it('a snapshot that does not serve is replaced', async () => {
+    await closed();
+    const name = path(disk.list(DIRECTORY).filter((other) => other.endsWith('.snapshot')).at(-1) as string);
+    const bytes = disk.readFile(name);
+    edit(name, (copy) => void copy.fill(0, 2, 6));
+    await open({ cleanShutdown: true }).close();
+    // The stamp of a producer's last batch and that of its marker are one in the file, so only one of the two comes back.
+    expect([disk.readFile(name).length, disk.readFile(name).subarray(2, 6).equals(Buffer.alloc(4))]).toEqual([bytes.length, false]);
+  });
+
   it('a wrong entry that is found late takes nothing from what waits to be written', async () => {
     const written = open({ config: { segmentBytes: 10_000 } });
     await fill(written, numbered(12));
