@@ -31,6 +31,8 @@ export class OpenFiles {
   readonly #max: number;
   /** Least recently used first: a Map keeps the order of insertion. */
   readonly #open = new Map<FileHandle, true>();
+  /** Given up in the middle of a call, to be closed at its end. */
+  readonly #closing = new Map<DiskFile, FileHandle>();
 
   constructor(disk: Disk, options: OpenFilesOptions = { openFilesMax: OPEN_FILES_MAX_DEFAULT }) {
     this.disk = disk;
@@ -64,8 +66,6 @@ export class OpenFiles {
     if (handle.pins === 0) file.close();
     else this.#closing.set(file, handle);
   }
-
-  readonly #closing = new Map<DiskFile, FileHandle>();
 
   /** Ends a call under way on a file that `use` returned. */
   unpin(handle: FileHandle): void {

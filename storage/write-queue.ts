@@ -86,7 +86,7 @@ function segmentWrite(segment: Segment, queued: readonly Queued[], from: number,
 
 function joinedChunk(queued: readonly Queued[], from: number, to: number, bytes: number): TailChunk {
   const { baseOffset, position } = queued[from] as Queued;
-  const buffer = Buffer.allocUnsafeSlow(bytes);
+  const buffer = Buffer.allocUnsafe(bytes);
   let at = 0;
   for (let i = from; i < to; i++) at += (queued[i] as Queued).buffer.copy(buffer, at);
   return { buffer, baseOffset, nextOffset: (queued[to - 1] as Queued).nextOffset, position };
