@@ -53,6 +53,8 @@ export interface BrokerOptions {
 
 /** How long `stop` waits for requests that are being served. */
 const STOP_GRACE_MS = 3000;
+/** Below its own mark of so many bytes a socket does not tell when it has drained, and whoever waited for that would wait for ever. */
+const OUTPUT_BYTES_LEAST = 65_536;
 const FETCH_SESSION_EVICTION_MS = 120_000;
 const MEMORY_DIRECTORY = '/memory';
 const FETCH_SESSION_ID_MAX = 0x7fff_ffff;
@@ -266,12 +268,15 @@ export class Broker implements Node {
   }
 
   async #stop(): Promise<void> {
+    // Reading ends first: else those who are woken come again at once, and wait again.
+    const served = this.#server.stop(STOP_GRACE_MS);
     for (const partition of this.replicas.partitions()) partition.wakeWatchers();
     this.groups.close();
-    await this.#server.stop(STOP_GRACE_MS);
-    await this.replicas.close();
-    await this.#quorum.close();
-    const results = await Promise.allSettled(this.#directories.all.map(({ logs }) => logs.close(this.#brokerEpoch)));
+    await served;
+    // Whatever fails, the rest is closed too: a lock or a handle that stays would outlive the node in its process.
+    const results = await Promise.allSettled([this.replicas.close()]);
+    results.push(...(await Promise.allSettled([this.#quorum.close()])));
+    results.push(...(await Promise.allSettled(this.#directories.all.map(({ logs }) => logs.close(this.#brokerEpoch)))));
     const failure = results.find((result) => result.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
   }
@@ -287,7 +292,7 @@ function limitsOf(settings: Settings): ServerLimits {
     frameBytesMax: settings.get('socket.request.max.bytes'),
     requestsInFlightMax: settings.get('ottla.connection.inflight.requests'),
     bytesInFlightMax: settings.get('ottla.connection.inflight.bytes'),
-    outputBytesMax: settings.get('ottla.connection.output.bytes'),
+    outputBytesMax: Math.max(settings.get('ottla.connection.output.bytes'), OUTPUT_BYTES_LEAST),
     connectionsMax: settings.get('max.connections'),
     connectionsPerAddressMax: settings.get('max.connections.per.ip'),
     connectionsPerAddressOverrides: overridesOf(settings.get('max.connections.per.ip.overrides')),

@@ -68,7 +68,10 @@ export class Connection implements TurnOwner {
   #sent: (() => void)[] = [];
   #bytesInFlight = 0;
   #bytesArriving = 0;
+  /** Nothing is read or written any more. */
   #closed = false;
+  /** The socket has ended. */
+  #gone = false;
   #reading = true;
   #waitsForRoom = false;
   #waitsForDrain = false;
@@ -118,6 +121,9 @@ export class Connection implements TurnOwner {
       if (head.answer === undefined) break;
       if (head.answer !== null) for (const buffer of head.answer) this.#out.push(buffer);
       if (head.sent !== undefined) this.#sent.push(head.sent);
+      // The slot stays in the array for a while; a client that always has a request under way must not make it hold a thousand answers.
+      head.answer = null;
+      head.sent = undefined;
       this.#release(head.frameBytes);
       first++;
     }
@@ -151,24 +157,27 @@ export class Connection implements TurnOwner {
   drain(): void {
     if (this.#closed) return;
     this.#draining = true;
-    this.socket.pause();
+    this.#balance();
     if (this.inFlight === 0) this.closeAfterAnswers();
   }
 
-  /** Ends the connection at once; answers under way are dropped. */
+  /** Ends the connection at once; answers under way are dropped, and so is what the client has not taken yet of those before. */
   close(): void {
-    if (this.#closed) return;
+    if (this.#gone) return;
     this.#forget();
+    this.#leave();
     this.socket.destroy();
   }
 
-  /** Sends the answers that are ready, then ends. */
+  /** Sends the answers that are ready, then ends. The owner hears of it when the client has ended too: until then there is a socket. */
   closeAfterAnswers(): void {
     if (this.#closed) return;
     const out = this.#out;
     this.#forget();
     if (out.length > 0) this.socket.write(out);
     this.socket.end();
+    // A paused socket never hears that its peer has ended.
+    this.socket.resume();
   }
 
   #data(chunk: Buffer): void {
@@ -230,7 +239,8 @@ export class Connection implements TurnOwner {
   #balance(): void {
     const { limits, budget } = this.#owner;
     if (this.socket.queuedBytes > limits.outputBytesMax) this.#waitsForDrain = true;
-    if (budget.spent && this.#bytesInFlight + this.#bytesArriving > 0 && !this.#waitsForRoom) {
+    // Where only unfinished frames are left, reading goes on: somebody's next bytes find the node stuck, and that connection has to go.
+    if (budget.spent && !budget.stuck && this.#bytesInFlight + this.#bytesArriving > 0 && !this.#waitsForRoom) {
       this.#waitsForRoom = true;
       budget.waitForRoom(() => {
         this.#waitsForRoom = false;
@@ -251,12 +261,19 @@ export class Connection implements TurnOwner {
   }
 
   #ended(): void {
-    if (this.#closed) return;
     this.#forget();
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#owner.closed(this);
   }
 
   /** Gives back everything this connection holds. */
   #forget(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#slots = [];
     this.#first = 0;
@@ -266,6 +283,5 @@ export class Connection implements TurnOwner {
     this.#owner.budget.arriving(-this.#bytesArriving);
     this.#bytesInFlight = 0;
     this.#bytesArriving = 0;
-    this.#owner.closed(this);
   }
 }

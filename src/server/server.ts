@@ -107,16 +107,16 @@ export class Server implements ConnectionOwner {
     }
   }
 
-  /** Stops accepting, gives what is being served up to `graceMs` to be answered, then closes every connection. */
+  /** Reads no more requests and stops accepting, both at once; gives what is being served up to `graceMs` to be answered, then closes every connection. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     this.#sweep?.cancel();
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    for (const { socket } of this.#early.splice(0)) socket.destroy();
+    for (const connection of [...this.#connections]) connection.drain();
     const grace = this.#options.timers.after(graceMs, () => {
       for (const connection of [...this.#connections]) connection.close();
     });
-    for (const { socket } of this.#early.splice(0)) socket.destroy();
-    for (const connection of [...this.#connections]) connection.drain();
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
     if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#allClosed = resolve));
     grace.cancel();
   }

@@ -139,6 +139,29 @@ describe('back-pressure', () => {
     expect(server.budget.bytes).toBe(0);
   });
 
+  test('paused, with nothing left but unfinished frames: reading goes on, and the next to add to them has to go', async () => {
+    const { time, server, connect, answer } = await world();
+    const [one, two, three] = [connect('10.0.0.1'), connect('10.0.0.2'), connect('10.0.0.3')];
+    three.onData(frame('z'));
+    one.onData(frame('x'.repeat(900)).subarray(0, 504));
+    two.onData(frame('y'.repeat(900)).subarray(0, 404));
+    expect([one.ended, two.ended, two.paused]).toEqual(['no', 'no', true]);
+    answer(0, 'Z');
+    await time.turn();
+    expect([one.paused, two.paused]).toEqual([false, false]);
+    two.onData(Buffer.from('y'));
+    expect([one.ended, two.ended]).toEqual(['no', 'destroy']);
+    expect(server.budget.bytes).toBe(500);
+  });
+
+  test('an answer that has left is not held because a later request is still being served', async () => {
+    const { served, connect, answer } = await world();
+    connect().onData(Buffer.concat([frame('a'), frame('b')]));
+    served[0]!.slot.sent = () => {};
+    answer(0, 'A');
+    expect([served[0]!.slot.answer, served[0]!.slot.sent]).toEqual([null, undefined]);
+  });
+
   test('a client that does not take its answers is not read from', async () => {
     const { time, connect, answer } = await world();
     const socket = connect();
@@ -215,9 +238,32 @@ describe('stop', () => {
     expect([idle.ended, busy.ended, connect('10.0.0.4').ended]).toEqual(['end', 'no', 'destroy']);
     answer(0, 'A');
     await time.turn();
-    await stopped;
     expect([busy.text(), busy.ended]).toEqual(['A', 'end']);
+    // A paused socket would not hear of its peer's end, and stay.
+    expect([idle.paused, busy.paused]).toEqual([false, false]);
+    idle.onClose();
+    busy.onClose();
+    await stopped;
     expect(time.pendingTimers).toBe(0);
+  });
+
+  test('reads no more from the moment it is asked to', async () => {
+    const { server, connect } = await world();
+    const busy = connect();
+    busy.onData(frame('a'));
+    void server.stop(5000);
+    expect(busy.paused).toBe(true);
+  });
+
+  test('a peer that never ends its side is cut off when the grace is over', async () => {
+    const { time, server, connect } = await world();
+    const idle = connect();
+    const stopped = server.stop(5000);
+    await time.turn();
+    expect([idle.ended, server.connections]).toEqual(['end', 1]);
+    await time.advance(5000);
+    await stopped;
+    expect([idle.ended, server.connections]).toEqual(['destroy', 0]);
   });
 
   test('waits no longer than its grace', async () => {
