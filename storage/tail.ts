@@ -3,8 +3,9 @@
  * of bytes for all logs.
  *
  * Promises: what is kept of a log is a gapless suffix of what was written to it; the oldest of all logs goes first. A buffer that was handed
- * to a reader stays valid after it was dropped here.
- * Does not: hold what is not written yet (the log's queue does), copy.
+ * to a reader stays valid after it was dropped here. What is dropped is not held; what is kept holds no more than a few times the budget, whatever
+ * the buffers are views of.
+ * Does not: hold what is not written yet (the log's queue does), copy but for that.
  */
 import { lastOffset, sizeInBytes } from '../protocol/record/batch.ts';
 
@@ -15,8 +16,11 @@ export interface TailBudgetOptions {
 
 export const TAIL_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
 
-/** What a chunk costs beside its bytes: the objects themselves, and the frame that a small slice may keep alive. */
+/** What a chunk costs beside its bytes: the objects themselves. */
 const CHUNK_OVERHEAD_BYTES = 512;
+
+/** A view of something this many times its size is copied: else one small batch keeps a request of 100 MB alive that was refused but for it. */
+const VIEW_OF_MAX = 4;
 
 /** One or more whole batches, contiguous in one segment. */
 export interface TailChunk {
@@ -81,8 +85,8 @@ export class TailBudget {
 
 export class Tail {
   readonly #budget: TailBudget;
-  #chunks: TailChunk[] = [];
-  /** Chunks before this one are dropped; the array is cut now and then, so that dropping costs nothing each time. */
+  /** Chunks before the first one are dropped, and no more referred to; the array is cut now and then, so that dropping costs nothing each time. */
+  #chunks: (TailChunk | undefined)[] = [];
   #first = 0;
 
   constructor(budget: TailBudget) {
@@ -103,8 +107,10 @@ export class Tail {
   }
 
   add(chunk: TailChunk): void {
-    this.#chunks.push(chunk);
-    this.#budget.add(this, chunk);
+    const { buffer } = chunk;
+    const kept = buffer.buffer.byteLength <= VIEW_OF_MAX * (buffer.length + CHUNK_OVERHEAD_BYTES) ? chunk : { ...chunk, buffer: copyOf(buffer) };
+    this.#chunks.push(kept);
+    this.#budget.add(this, kept);
   }
 
   has(chunk: TailChunk): boolean {
@@ -115,7 +121,7 @@ export class Tail {
   /** The budget takes back the oldest chunk. */
   drop(chunk: TailChunk): void {
     if (this.#chunks[this.#first] !== chunk) return;
-    this.#first++;
+    this.#chunks[this.#first++] = undefined;
     if (this.#first > 64 && this.#first * 2 > this.#chunks.length) {
       this.#chunks = this.#chunks.slice(this.#first);
       this.#first = 0;
@@ -141,6 +147,12 @@ export class Tail {
     this.#first = 0;
     this.#budget.forget(this);
   }
+}
+
+function copyOf(buffer: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(buffer.length);
+  buffer.copy(copy);
+  return copy;
 }
 
 /** Where in the buffer of whole batches the one begins that holds `offset`, or the first one beyond it; the buffer's length when there is none. */
