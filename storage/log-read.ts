@@ -53,6 +53,8 @@ export interface ReadableLog {
 /** Small chunks are copied into one buffer: a vectored write of hundreds of small pieces costs more than the copy. */
 const GATHER_CHUNKS_MIN = 16;
 const GATHER_CHUNK_BYTES_MAX = 8 * 1024;
+/** What was read into a larger buffer than this many times its size is copied out of it: an answer may wait long for its client. */
+const LENT_FOR_MAX = 4;
 /** Read beyond `maxBytes` where the index does not tell the exact place, to reach the batch in the same read. */
 const SEEK_SLACK_BYTES = 8 * 1024;
 
@@ -128,6 +130,8 @@ async function readFiles(log: ReadableLog, startOffset: number, endOffset: numbe
     }
   } catch (error) {
     if (!(error instanceof DiskError)) throw error;
+    // Retention has taken the file away before it was opened.
+    if (startOffset < log.logStartOffset) return emptyRead(startOffset, ErrorCode.OFFSET_OUT_OF_RANGE);
     return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
   }
 }
@@ -136,18 +140,19 @@ async function readSegments(log: ReadableLog, startOffset: number, endOffset: nu
   // The batches of a compacted segment may all lie before the offset: then the next one holds what comes after it.
   for (const segment of log.segments.from(startOffset)) {
     if (segment.baseOffset >= endOffset) break;
-    const read = await readSegment(segment, startOffset, endOffset, options);
+    const read = await readSegment(log, segment, startOffset, endOffset, options);
     if (read !== undefined) return read;
   }
   return emptyRead(startOffset);
 }
 
 /** undefined when the segment has no batch at or beyond `startOffset`. */
-async function readSegment(segment: Segment, startOffset: number, endOffset: number, options: ReadOptions): Promise<LogRead | undefined> {
+async function readSegment(log: ReadableLog, segment: Segment, startOffset: number, endOffset: number, options: ReadOptions): Promise<LogRead | undefined> {
   const end = segment.writtenBytes;
   let position = segment.hintFor(startOffset) ?? segment.indexes.positionToSeek(startOffset);
   let wanted = Math.max(options.maxBytes, HEADER_BYTES) + SEEK_SLACK_BYTES;
   let lent: Buffer | undefined;
+  const { truncations } = log;
   const file = segment.file();
   segment.handle.pins++;
   try {
@@ -158,6 +163,8 @@ async function readSegment(segment: Segment, startOffset: number, endOffset: num
       lent ??= options.buffers?.take(length);
       const buffer = lent?.subarray(0, length) ?? Buffer.allocUnsafeSlow(length);
       const filled = await file.read(buffer, position);
+      // Somebody else has cut the file, or we have: asking again gives no more.
+      if (filled < length) return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
       let at = 0;
       let size = 0;
       // Header by header up to the batch that holds the offset.
@@ -181,8 +188,11 @@ async function readSegment(segment: Segment, startOffset: number, endOffset: num
         wanted = Math.max(size, options.maxBytes);
         continue;
       }
-      const read = take(segment, position, buffer, at, filled, startOffset, endOffset, options);
+      const read = take(buffer, at, filled, startOffset, endOffset, options);
+      // A consumer that reads on will ask for just what follows: it saves the search. After a cut something else may lie there.
+      if (read.bytes > 0 && log.truncations === truncations) segment.addHint(read.nextOffset, position + at + read.bytes);
       if (lent === undefined || read.bytes === 0) return read;
+      if (read.bytes * LENT_FOR_MAX < lent.length) return { ...read, buffers: [copyOf(read.buffers[0]!)] };
       const kept = lent;
       lent = undefined;
       return { ...read, release: () => options.buffers!.give(kept) };
@@ -193,11 +203,18 @@ async function readSegment(segment: Segment, startOffset: number, endOffset: num
   }
 }
 
+/** Not from Node's pool, of which it would keep all alive. */
+function copyOf(buffer: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(buffer.length);
+  buffer.copy(copy);
+  return copy;
+}
+
 function giveBack({ buffers }: ReadOptions, lent: Buffer | undefined): undefined {
   if (lent !== undefined) buffers!.give(lent);
 }
 
-function take(segment: Segment, position: number, buffer: Buffer, at: number, filled: number, startOffset: number, endOffset: number, options: ReadOptions): LogRead {
+function take(buffer: Buffer, at: number, filled: number, startOffset: number, endOffset: number, options: ReadOptions): LogRead {
   let to = at;
   let nextOffset = startOffset;
   while (hasHeader(buffer, to, filled) && storedBaseOffset(buffer, to) < endOffset) {
@@ -208,8 +225,6 @@ function take(segment: Segment, position: number, buffer: Buffer, at: number, fi
     to = next;
   }
   if (to === at) return emptyRead(startOffset);
-  // A consumer that reads on will ask for just this: it saves the search.
-  segment.addHint(nextOffset, position + to);
   const records = at === 0 && to === buffer.length ? buffer : buffer.subarray(at, to);
   return { error: ErrorCode.NONE, buffers: [records], bytes: to - at, firstBatchBaseOffset: storedBaseOffset(buffer, at), nextOffset };
 }
