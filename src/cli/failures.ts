@@ -50,6 +50,8 @@ export function diskLine(error: DiskError): string {
     case 'EEXIST':
       return `${error.path} is in the way: a directory is needed there`;
     case 'ENOENT':
+      // Node says ENOENT where it cannot make a directory on a read-only file system.
+      if (error.message.includes('mkdir')) return `cannot make the directory ${error.path}`;
       return `there is no ${error.path}`;
     case 'EIO':
       return `the disk cannot be read or written at ${error.path}`;

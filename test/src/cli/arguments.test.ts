@@ -51,6 +51,7 @@ describe('failures', () => {
   it.each([
     [new DiskError('EBUSY', 'data/.lock', 'lock, held by process 7,'), 'data is in use by process 7: a data directory serves one broker at a time', 1],
     [new DiskError('ENOSPC', 'data/a', 'write'), 'the disk is full (writing data/a)', 1],
+    [new DiskError('ENOENT', 'ro/d', 'mkdir'), 'cannot make the directory ro/d', 1],
     [new UsageError('no such thing'), 'no such thing', 2],
     [Object.assign(new Error('listen EADDRINUSE'), { code: 'EADDRINUSE', address: '::', port: 9092 }), 'port 9092 is in use on ::; choose another with --port', 1],
   ])('%s', (error, line, exitCode) => {
