@@ -10,11 +10,11 @@ export const ownSettings = {
   /** Requests of one connection being served, before its socket is paused. */
   'ottla.connection.inflight.requests': int(1000, { min: 1, served: true }),
   /** Bytes of requests of one connection being served, before its socket is paused. */
-  'ottla.connection.inflight.bytes': long(33_554_432, { min: 1, served: true }),
+  'ottla.connection.inflight.bytes': long(16_777_216, { min: 1, served: true }),
   /** Bytes of answers that one client has not taken yet, before its socket is paused. */
   'ottla.connection.output.bytes': long(33_554_432, { min: 1, served: true }),
   /** Bytes of requests of all connections arriving or being served, where queued.max.request.bytes sets none. */
-  'ottla.inflight.bytes': long(268_435_456, { min: 1, served: true }),
+  'ottla.inflight.bytes': long(67_108_864, { min: 1, served: true }),
   /** Appended batches kept in memory over all partitions, for consumers at the tail. */
   'ottla.log.tail.bytes': long(33_554_432, { min: 0, served: true }),
   /** Files of log segments held open at once. */
