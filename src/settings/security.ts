@@ -61,7 +61,7 @@ export const securitySettings = {
   'sasl.oauthbearer.token.endpoint.url': string(null),
   'sasl.server.callback.handler.class': className(null),
   'sasl.server.max.receive.size': int(524_288),
-  'security.inter.broker.protocol': string('PLAINTEXT', { oneOf: ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'] }),
+  'security.inter.broker.protocol': string('PLAINTEXT', { oneOf: ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'], served: true }),
   'security.providers': string(null),
   'ssl.allow.dn.changes': boolean(false),
   'ssl.allow.san.changes': boolean(false),

@@ -2,7 +2,7 @@
  * The tables against Kafka's own (names, types, defaults, rules, update modes), which lie beside the repository: directory from OTTLA_SHARED,
  * default ../shared. Where they are missing only the counts are held.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { brokerSettingsByName } from '../../../src/settings/broker-settings.ts';
@@ -104,5 +104,22 @@ describe('the tables', () => {
     compare(rows.filter((row) => !row.validValues?.includes('by_duration')), new Map(Object.entries(groupConfigSettings)));
     expect(Object.keys(groupConfigSettings)).toEqual(rows.map((row) => row.name));
     for (const row of rows) expect([row.name, brokerSettingsByName.has(`group.${row.name}`)]).toEqual([row.name, row.serverConfig !== null]);
+  });
+});
+
+describe('served', () => {
+  /** What a comment says is not acted on. */
+  const withoutComments = (text: string) => text.replace(/\/\*[^]*?\*\/|\/\/.*$/gm, '');
+  // The rules over several settings are checked for all of them, acted on or not.
+  const isActor = (file: string) => file.endsWith('.ts') && (!file.startsWith('src/settings/') || file.endsWith('/listeners.ts'));
+  const root = resolve(import.meta.dirname, '../../..');
+  const files = ['src', 'storage'].flatMap((room) => readdirSync(resolve(root, room), { recursive: true, encoding: 'utf8' }).map((file) => `${room}/${file}`));
+  const code = files.filter(isActor).map((file) => withoutComments(readFileSync(resolve(root, file), 'utf8'))).join('\n');
+  const named = (name: string) => code.includes(`'${name}'`);
+
+  it('is true of what the code asks for, and of nothing else: DescribeConfigs shows what is acted on', () => {
+    const throughTopics = new Set(Object.entries(SERVER_DEFAULTS).flatMap(([name, defaults]) => (named(name) ? defaults.map((one) => one.name as string) : [])));
+    const wrong = [...brokerSettingsByName].filter(([name, { served }]) => (served === true) !== (named(name) || throughTopics.has(name)));
+    expect(wrong.map(([name, { served }]) => `${name} is ${served === true ? 'served, and nobody asks for it' : 'asked for, and not marked as served'}`)).toEqual([]);
   });
 });
