@@ -33,12 +33,19 @@ export function ensureInstalled() {
     console.error(`ottla: npm ci failed${error ? `: ${error.message}` : ''}`);
     process.exit(1);
   }
+  if (needsPinnedNode && !existsSync(pinnedNode)) {
+    console.error('ottla: npm did not install the pinned Node.js, which an install script does: allow scripts, or use Node.js 24');
+    process.exit(1);
+  }
   // Whether it succeeds or not, the sources run as they are.
-  spawnSync(pinnedNode, [join(root, 'bin', 'bundle.js')], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  spawnSync(existsSync(pinnedNode) ? pinnedNode : process.execPath, [join(root, 'bin', 'bundle.js')], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
 }
 
+/** Without install scripts (`ignore-scripts`) the pinned Node is not there; a Node that is as new does as well. */
+const needsPinnedNode = Number(process.versions.node.split('.')[0]) < 24;
+
 function isCurrent() {
-  if (!existsSync(installed) || !existsSync(pinnedNode)) return false;
+  if (!existsSync(installed) || (needsPinnedNode && !existsSync(pinnedNode))) return false;
   // Usually two calls of stat decide. A checkout may touch the lock file without changing it, and then its contents are compared.
   if (statSync(installed).mtimeMs >= statSync(wanted).mtimeMs) return true;
   const have = packages(installed);
