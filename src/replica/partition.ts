@@ -42,15 +42,16 @@ export class Partition implements TurnOwner, Watched {
   #turnPending = false;
   #writing = false;
   #writeAgain = false;
-  /** Appended and not yet being written; being written and not yet readable. */
-  #queuedBytes = 0;
-  #writingBytes = 0;
+  /** Appended and not yet written; written, and not yet told to those who watch. */
+  #unwrittenBytes = 0;
+  #untoldBytes = 0;
   /** acks=all: by the high watermark. */
   readonly #committed = new CommitQueue();
   /** acks=1: by the end of what was written. */
   readonly #written = new CommitQueue();
   readonly #watchers = new Set<ParkedFetch>();
-  #closed = false;
+  /** What whoever comes after the replica has left is told. */
+  #left: ErrorCode | null = null;
 
   constructor(options: { topic: string; topicId: string; partition: number; log: Log; settings: PartitionSettings; nodeId: number; turn: Turn; state: PartitionState }) {
     this.topic = options.topic;
@@ -72,7 +73,7 @@ export class Partition implements TurnOwner, Watched {
   }
 
   get isLeader(): boolean {
-    return this.#state.leader === this.#nodeId && !this.#closed;
+    return this.#state.leader === this.#nodeId && this.#left === null;
   }
 
   get leaderEpoch(): number {
@@ -83,9 +84,11 @@ export class Partition implements TurnOwner, Watched {
   update(state: PartitionState): void {
     const moved = state.leaderEpoch !== this.#state.leaderEpoch || state.leader !== this.#state.leader;
     this.#state = state;
-    if (!moved) return;
-    if (!this.isLeader) this.#failWaiters(ErrorCode.NOT_LEADER_OR_FOLLOWER);
-    for (const watcher of [...this.#watchers]) watcher.end();
+    if (moved) {
+      if (!this.isLeader) this.#failWaiters(ErrorCode.NOT_LEADER_OR_FOLLOWER);
+      this.wakeWatchers();
+    }
+    // Also when only the in-sync replicas have become fewer: what was missing may be committed by that.
     if (this.isLeader) this.#advanceHighWatermark();
   }
 
@@ -110,7 +113,7 @@ export class Partition implements TurnOwner, Watched {
   append(batch: Buffer, origin: AppendOrigin, nowMs: number): AppendResult {
     const result = this.log.append(batch, { leaderEpoch: this.#state.leaderEpoch, nowMs, origin });
     if (result.error === ErrorCode.NONE && !result.duplicate) {
-      this.#queuedBytes += batch.length;
+      this.#unwrittenBytes += batch.length;
       this.#writeSoon();
     }
     return result;
@@ -124,25 +127,26 @@ export class Partition implements TurnOwner, Watched {
 
   endTurn(): void {
     this.#turnPending = false;
-    if (this.#closed) return;
+    if (this.#left !== null) return;
     if (this.#writing) {
       this.#writeAgain = true;
       return;
     }
     this.#writing = true;
-    this.#writingBytes += this.#queuedBytes;
-    this.#queuedBytes = 0;
-    void this.log.write().then(this.#wrote, this.#wrote);
+    // A disk that refuses is told by `onWriteFailed`: what rejects here is a bug, and is left to end the process.
+    void this.log.write().then(this.#wrote);
   }
 
   /** `call` is called once, when all below `offset` is committed (acks=all) or written (acks=1), or when it will not be. */
   whenCommitted(offset: number, call: (errorCode: ErrorCode) => void): void {
     if (offset <= this.log.highWatermark) call(ErrorCode.NONE);
+    else if (this.#left !== null) call(this.#left);
     else this.#committed.add(offset, call);
   }
 
   whenWritten(offset: number, call: (errorCode: ErrorCode) => void): void {
     if (offset <= this.log.writtenEndOffset) call(ErrorCode.NONE);
+    else if (this.#left !== null) call(this.#left);
     else this.#written.add(offset, call);
   }
 
@@ -161,7 +165,7 @@ export class Partition implements TurnOwner, Watched {
 
   /** This node keeps the replica no longer, or cannot: everybody who waits is told. The log is its owner's to close or delete. */
   leave(errorCode: ErrorCode): void {
-    this.#closed = true;
+    this.#left = errorCode;
     this.#failWaiters(errorCode);
     this.wakeWatchers();
   }
@@ -174,11 +178,17 @@ export class Partition implements TurnOwner, Watched {
   };
 
   #onWritten(endOffset: number): void {
+    // Counted by what the log still has queued: others than `endTurn` make it write too (a lookup by time, a flush).
+    const { queuedBytes } = this.log;
+    this.#untoldBytes += this.#unwrittenBytes - queuedBytes;
+    this.#unwrittenBytes = queuedBytes;
     this.#written.advance(endOffset, ErrorCode.NONE);
     if (this.isLeader) this.#advanceHighWatermark();
   }
 
   #onWriteFailed(fromOffset: number): void {
+    // With what was being written, all that was queued behind it has been taken back.
+    this.#unwrittenBytes = 0;
     this.#written.fail(fromOffset, ErrorCode.KAFKA_STORAGE_ERROR);
     this.#committed.fail(fromOffset, ErrorCode.KAFKA_STORAGE_ERROR);
     if (this.log.failed) this.wakeWatchers();
@@ -193,8 +203,8 @@ export class Partition implements TurnOwner, Watched {
     if (log.writtenEndOffset <= before) return;
     const stableBefore = log.lastStableOffset;
     log.advanceHighWatermark(log.writtenEndOffset);
-    const bytes = this.#writingBytes;
-    this.#writingBytes = 0;
+    const bytes = this.#untoldBytes;
+    this.#untoldBytes = 0;
     this.#committed.advance(log.highWatermark, ErrorCode.NONE);
     if (this.#watchers.size === 0) return;
     const stableMoved = log.lastStableOffset > stableBefore;

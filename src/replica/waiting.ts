@@ -49,7 +49,11 @@ export class ParkedFetch {
   }
 }
 
-/** Offsets that somebody waits for, in rising order, each with what to do then. A queue on an array with a moving head: two numbers' worth of work an entry. */
+/**
+ * Offsets that somebody waits for, in rising order, each with what to do then. A queue on an array with a moving head: two numbers' worth of work an entry.
+ * A batch that was sent twice waits for an offset before those of others: it waits with the last of them, so that the order, by which `fail` finds
+ * what is lost, holds.
+ */
 export class CommitQueue {
   #offsets: number[] = [];
   #calls: ((errorCode: ErrorCode) => void)[] = [];
@@ -59,9 +63,10 @@ export class CommitQueue {
     return this.#offsets.length - this.#first;
   }
 
-  /** `call` is called with NONE once all below `offset` is committed, or with the error that prevents it. Offsets must not fall. */
+  /** `call` is called with NONE once all below `offset` is committed, or with the error that prevents it. */
   add(offset: number, call: (errorCode: ErrorCode) => void): void {
-    this.#offsets.push(offset);
+    const last = this.#offsets.length === this.#first ? offset : this.#offsets[this.#offsets.length - 1]!;
+    this.#offsets.push(Math.max(offset, last));
     this.#calls.push(call);
   }
 
