@@ -41,6 +41,11 @@ export interface ReadAnswer {
   /** Views of the log: valid while the answer is being sent. */
   readonly records: readonly Buffer[];
   readonly recordsBytes: number;
+  /**
+   * What counts towards the bytes that the reader waits for: all that it could be given, records that this answer had no room for included, up to the
+   * partition's limit; Infinity where there is a newer segment, since a read ends with its segment (Kafka's DelayedFetch counts so).
+   */
+  readonly availableBytes: number;
   /** To be called once when nobody looks at `records` any more; or never. */
   readonly release: (() => void) | undefined;
 }
@@ -50,7 +55,7 @@ const NO_RECORDS: readonly Buffer[] = [];
 /** Reads at once, and again when a wait has ended. The answers are in the order of `asked`. */
 export async function readPartitions(asked: readonly FetchPartition[], options: ReadOptions): Promise<readonly ReadAnswer[]> {
   const first = await readOnce(asked, options);
-  if (options.maxWaitMs <= 0 || asked.length === 0 || first.bytes >= options.minBytes || first.mustAnswer) return first.answers;
+  if (options.maxWaitMs <= 0 || asked.length === 0 || first.available >= options.minBytes || first.mustAnswer) return first.answers;
   const watched: Partition[] = [];
   for (const one of asked) {
     const found = options.find(one);
@@ -61,7 +66,7 @@ export async function readPartitions(asked: readonly FetchPartition[], options: 
   release(first.answers);
   if (moved(first.answers, watched, options)) return (await readOnce(asked, options)).answers;
   await new Promise<void>((complete) => {
-    new ParkedFetch({ bytesMissing: options.minBytes - first.bytes, committedOnly: options.readCommitted, watched, maxWaitMs: options.maxWaitMs, timers: options.timers, complete });
+    new ParkedFetch({ bytesMissing: options.minBytes - first.available, committedOnly: options.readCommitted, watched, maxWaitMs: options.maxWaitMs, timers: options.timers, complete });
   });
   return (await readOnce(asked, options)).answers;
 }
@@ -84,7 +89,8 @@ function visibleEnd(partition: Partition, readCommitted: boolean): number {
 
 interface Round {
   readonly answers: readonly ReadAnswer[];
-  readonly bytes: number;
+  /** The `availableBytes` of all answers. */
+  readonly available: number;
   /** An error or a divergence: the client must hear of it now. */
   readonly mustAnswer: boolean;
 }
@@ -93,6 +99,7 @@ async function readOnce(asked: readonly FetchPartition[], options: ReadOptions):
   const answers: ReadAnswer[] = [];
   let bytesLeft = Math.min(options.maxBytes, options.maxBytesOfBroker);
   let bytes = 0;
+  let available = 0;
   let mustAnswer = false;
   for (const one of asked) {
     const found = options.find(one);
@@ -106,10 +113,11 @@ async function readOnce(asked: readonly FetchPartition[], options: ReadOptions):
     const settled = answer instanceof Promise ? await answer : answer;
     if (settled.errorCode !== ErrorCode.NONE || settled.divergingEpoch !== null) mustAnswer = true;
     bytes += settled.recordsBytes;
+    available += settled.availableBytes;
     bytesLeft = Math.max(0, bytesLeft - settled.recordsBytes);
     answers.push(settled);
   }
-  return { answers, bytes, mustAnswer };
+  return { answers, available, mustAnswer };
 }
 
 function readPartition(partition: Partition, asked: FetchPartition, bytesLeft: number, needsOne: boolean, options: ReadOptions): ReadAnswer | Promise<ReadAnswer> {
@@ -128,12 +136,17 @@ function readPartition(partition: Partition, asked: FetchPartition, bytesLeft: n
     const end = log.endOffsetForEpoch(asked.lastFetchedEpoch);
     if (end === null) return failed(asked, ErrorCode.OFFSET_OUT_OF_RANGE, null);
     if (end.epoch < asked.lastFetchedEpoch || end.endOffset < fetchOffset) {
-      return { ...told, errorCode: ErrorCode.NONE, divergingEpoch: end, abortedTransactions: null, records: NO_RECORDS, recordsBytes: 0, release: undefined };
+      return { ...told, errorCode: ErrorCode.NONE, divergingEpoch: end, abortedTransactions: null, records: NO_RECORDS, recordsBytes: 0, availableBytes: 0, release: undefined };
     }
   }
   if (fetchOffset < logStartOffset || fetchOffset > log.logEndOffset) return failed(asked, ErrorCode.OFFSET_OUT_OF_RANGE, null);
   const endOffset = options.readCommitted ? lastStableOffset : highWatermark;
   const maxBytes = Math.min(asked.partitionMaxBytes, bytesLeft);
+  const availableBytes = (read: LogRead | null): number => {
+    if (fetchOffset >= endOffset) return 0;
+    if (read !== null && read.nextOffset >= endOffset) return read.bytes;
+    return fetchOffset < log.segments.active.baseOffset ? Infinity : Math.max(asked.partitionMaxBytes, 0);
+  };
   const answer = (read: LogRead | null): ReadAnswer => {
     if (read !== null && read.error !== ErrorCode.NONE) return failed(asked, read.error, null);
     return {
@@ -143,6 +156,7 @@ function readPartition(partition: Partition, asked: FetchPartition, bytesLeft: n
       abortedTransactions: options.readCommitted ? (read === null || read.bytes === 0 ? [] : log.abortedTransactions(fetchOffset, read.nextOffset)) : null,
       records: read === null ? NO_RECORDS : read.buffers,
       recordsBytes: read === null ? 0 : read.bytes,
+      availableBytes: availableBytes(read),
       release: read?.release,
     };
   };
@@ -155,6 +169,6 @@ function failed(asked: FetchPartition, errorCode: ErrorCode, partition: Partitio
   const currentLeader = partition === null ? null : { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch };
   return {
     asked, errorCode, highWatermark: -1, lastStableOffset: -1, logStartOffset: -1, abortedTransactions: null, divergingEpoch: null,
-    currentLeader, records: NO_RECORDS, recordsBytes: 0, release: undefined,
+    currentLeader, records: NO_RECORDS, recordsBytes: 0, availableBytes: 0, release: undefined,
   };
 }
