@@ -8,7 +8,7 @@
  *
  * Promises: what was read is all of the file and nothing else; a file that is empty, cut or damaged is reported so, never read as fewer entries. Does not: know what the numbers mean, nor cut them when they are beyond the log's end.
  */
-import { corrupt, joinPath, loadFile, ReplacedFile } from './files.ts';
+import { corrupt, joinPath, loadFile, ReplacedFile, replaceFileSync } from './files.ts';
 import type { Loaded } from './files.ts';
 import type { Disk } from './disk.ts';
 import { parsePartitionName } from './directory-name.ts';
@@ -78,6 +78,11 @@ export class OffsetCheckpoint {
   /** Replaces the file; resolves when these offsets or newer ones are durable. */
   write(offsets: ReadonlyMap<string, number>): Promise<void> {
     return this.#file.replace(formatOffsets(offsets));
+  }
+
+  /** As `write`, at once, when no `write` is under way. Throws a DiskError. */
+  writeSync(offsets: ReadonlyMap<string, number>): void {
+    replaceFileSync(this.#disk, this.path, formatOffsets(offsets));
   }
 }
 

@@ -199,7 +199,6 @@ export class LogDirectory {
     return this.#open(name, topic, partition, topicId, options, {
       recoveryPoint: this.#recoveryPoints.get(name) ?? 0,
       logStartOffset: this.#logStarts.get(name) ?? 0,
-      isNew: true,
     });
   }
 
@@ -215,7 +214,7 @@ export class LogDirectory {
 
   #open(
     name: string, topic: string, partition: number, topicId: string | undefined, options: OpenLogOptions,
-    { isNew = false, ...state }: { recoveryPoint: number; logStartOffset: number; isNew?: boolean },
+    state: { recoveryPoint: number; logStartOffset: number },
   ): Log {
     if (this.#logs.has(name)) throw new TypeError(`${name} is open already`);
     this.#removeMark();
@@ -224,14 +223,17 @@ export class LogDirectory {
       disk: this.#disk, directory: joinPath(this.path, name), topic, partition, config: options.config, nowMs: options.nowMs,
       cleanShutdown: this.cleanShutdown, tail: this.#tail, files: this.#files, indexes: this.#indexes, ...state,
       ...(topicId !== undefined && { topicId }), ...(jitter !== undefined && { jitter }),
-      // Also of a partition that was found: the process that made it may have been killed before it was durable.
-      ...((isNew || !this.cleanShutdown) && { beforeFirstSync: () => this.#syncPartition(name) }),
+      // Also of a partition that was found: whoever made it may have been killed, or have stopped without a flush, before its names were durable.
+      beforeFirstSync: () => this.#syncPartition(name),
     });
     log.onFailed = (error) => this.#goOffline(error);
     log.onRecoveryPointLowered = () => this.#checkpointed(() => this.#writeRecoveryPoints());
+    log.onLogStartLowered = () => this.#checkpointed(() => this.#writeLogStarts());
     const highWatermark = this.#highWatermarks.get(name);
     if (highWatermark !== undefined) log.advanceHighWatermark(highWatermark);
     this.#logs.set(name, log);
+    // A log that ends before its recovery point has lost something. What is appended there now must not be taken for flushed after the next crash.
+    if (state.recoveryPoint > log.logEndOffset) this.#recoveryPointFile.writeSync(this.#recoveryPointsNow());
     return log;
   }
 
@@ -291,13 +293,22 @@ export class LogDirectory {
     await this.#checkpointed(async () => {
       this.#syncNames();
       await this.#writeRecoveryPoints();
-      await this.#logStartFile.write(this.#offsets(this.#logStarts, (log) => (log.logStartOffset > log.segments.first.baseOffset ? log.logStartOffset : undefined)));
+      await this.#writeLogStarts();
       await this.#highWatermarkFile.write(this.#offsets(this.#highWatermarks, (log) => log.highWatermark));
     });
   }
 
+  /** As Kafka: a log that starts where its first segment does needs no line. */
+  #writeLogStarts(): Promise<void> {
+    return this.#logStartFile.write(this.#offsets(this.#logStarts, (log) => (log.logStartOffset > log.segments.first.baseOffset ? log.logStartOffset : undefined)));
+  }
+
   #writeRecoveryPoints(): Promise<void> {
-    return this.#recoveryPointFile.write(this.#offsets(this.#recoveryPoints, (log) => log.recoveryPoint));
+    return this.#recoveryPointFile.write(this.#recoveryPointsNow());
+  }
+
+  #recoveryPointsNow(): Map<string, number> {
+    return this.#offsets(this.#recoveryPoints, (log) => log.recoveryPoint);
   }
 
   #offsets(closed: ReadonlyMap<string, number>, offsetOf: (log: Log) => number | undefined): Map<string, number> {

@@ -26,6 +26,10 @@ export interface LogState {
   logStartOffset: number;
   logEndOffset: number;
   writtenEndOffset: number;
+  /**
+   * All below it is on the disk. Unlike Kafka's it does not follow the log start: that may be forgotten in a crash, and what lies before it be a part of the
+   * log again.
+   */
   recoveryPoint: number;
   highWatermark: number;
   /** The epoch of the last batch, or of the leader that began after it. */

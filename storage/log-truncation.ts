@@ -15,23 +15,29 @@ export interface TruncationOptions {
   readonly nowMs: number;
   /** Makes a lower recovery point durable. */
   readonly recoveryPointLowered: () => Promise<void>;
+  /** Makes a lower log start durable. */
+  readonly logStartLowered: () => Promise<void>;
 }
 
 /** Cuts before `offset`, which is in the log. Rejects with a StorageError: the log is cut all the same, as soon as the disk lets it, if that `isPassing`. */
 export async function truncateLog(log: LogState, writer: LogWriter, options: TruncationOptions): Promise<void> {
   const { offset, nowMs } = options;
-  await lowerRecoveryPoint(log, offset, options);
-  let end: number | undefined;
+  let end = offset;
+  // Where it really ends, told before anything is lowered or cut: of the batch that the offset lies inside of, nothing is left.
+  cutting(writer, () => {
+    end = Math.min(offset, log.segments.from(offset)[0]?.findBatch(offset)?.baseOffset ?? offset);
+  });
+  await lowerCheckpoints(log, { recoveryPoint: end, logStart: end }, options);
   cutting(writer, () => {
     // Newest first, each durable before the next.
-    for (const segment of [...log.segments.beyond(offset)].reverse()) removeLast(log, segment);
+    for (const segment of [...log.segments.beyond(end)].reverse()) removeLast(log, segment);
     const { active } = log.segments;
-    // Told once: of the batch that the offset lies inside of, nothing is left when this is run again.
-    end ??= Math.min(offset, active.findBatch(offset)?.baseOffset ?? offset);
     active.truncateTo(end, nowMs);
     endAt(log, end);
     log.snapshots.removeBeyond(end);
     rebuildProducers(log.producers, log.snapshots, log.segments, { config: log.config, nowMs, logStartOffset: log.logStartOffset, endOffset: end });
+    // The markers that are left are replicated as far as they were before.
+    log.producers.advanceHighWatermark(log.highWatermark);
     writer.syncSegmentNow(active);
   });
 }
@@ -39,7 +45,7 @@ export async function truncateLog(log: LogState, writer: LogWriter, options: Tru
 /** Throws everything away and begins anew at `offset`. Rejects as `truncateLog` does. */
 export async function restartLog(log: LogState, writer: LogWriter, options: TruncationOptions): Promise<void> {
   const { offset, nowMs } = options;
-  await lowerRecoveryPoint(log, Math.min(offset, log.segments.first.baseOffset), options);
+  await lowerCheckpoints(log, { recoveryPoint: Math.min(offset, log.segments.first.baseOffset), logStart: offset }, options);
   cutting(writer, () => {
     while (log.segments.count > 1) removeLast(log, log.segments.active);
     // The new one first, so that there always is one; if they have the same name, making it has emptied the old one.
@@ -57,6 +63,8 @@ export async function restartLog(log: LogState, writer: LogWriter, options: Trun
     log.latestEpoch = -1;
     log.producers.reset(offset);
     log.snapshots.removeAll();
+    // Of a file that was emptied a crash would bring back the old batches.
+    writer.syncSegmentNow(fresh);
     log.disk.syncDirectory(log.directory);
     log.namesChanged = false;
   });
@@ -82,11 +90,26 @@ function endAt(log: LogState, offset: number): void {
   log.latestEpoch = log.epochs.latestEpoch;
 }
 
-/** Recovery trusts what lies below the checkpointed point; after the cut, other batches will lie there. */
-async function lowerRecoveryPoint(log: LogState, offset: number, options: TruncationOptions): Promise<void> {
-  if (log.recoveryPoint <= offset) return;
-  log.recoveryPoint = offset;
-  await options.recoveryPointLowered();
+/**
+ * Recovery trusts what lies below the checkpointed point, where other batches will lie after the cut; and it takes a log that ends before its checkpointed
+ * start for one that is gone.
+ */
+async function lowerCheckpoints(log: LogState, to: { recoveryPoint: number; logStart: number }, options: TruncationOptions): Promise<void> {
+  if (log.recoveryPoint > to.recoveryPoint) {
+    log.recoveryPoint = to.recoveryPoint;
+    await options.recoveryPointLowered();
+  }
+  if (log.logStartOffset > to.logStart) {
+    const { logStartOffset } = log;
+    log.logStartOffset = to.logStart;
+    try {
+      await options.logStartLowered();
+    } catch (error) {
+      // It will not be cut: what was deleted stays so.
+      log.logStartOffset = logStartOffset;
+      throw error;
+    }
+  }
 }
 
 function cutting(writer: LogWriter, cut: () => void): void {

@@ -225,9 +225,7 @@ export class LogWriter {
     if (target <= log.recoveryPoint && !log.segments.active.dirty) return;
     const { truncations } = log;
     try {
-      // All of them: a log start beyond the recovery point has moved it over segments that were never synced, and as long as their files are there, a
-      // torn one among them would be the end of the log.
-      for (const segment of log.segments.all) {
+      for (const segment of log.segments.from(log.recoveryPoint)) {
         if (segment.baseOffset >= target && segment.baseOffset > log.recoveryPoint) break;
         // Retention may have taken it away while an earlier one was synced.
         if (segment.indexes.txnUnsynced && log.segments.has(segment)) {

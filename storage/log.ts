@@ -92,6 +92,8 @@ export class Log implements LogEvents {
   onFailed: (error: StorageError) => void = () => {};
   /** The recovery point is about to be lowered by a truncation: the checkpoint must say so, durably, before the log is cut. */
   onRecoveryPointLowered: () => Promise<void> = () => DONE;
+  /** So is the log start: a later one in the checkpoint would hide, or throw away, what is appended after the cut. */
+  onLogStartLowered: () => Promise<void> = () => DONE;
 
   readonly #state: LogState;
   readonly #writer: LogWriter;
@@ -449,7 +451,6 @@ export class Log implements LogEvents {
     if (offset > log.highWatermark) return ErrorCode.OFFSET_OUT_OF_RANGE;
     if (offset <= log.logStartOffset) return ErrorCode.NONE;
     log.logStartOffset = offset;
-    if (log.recoveryPoint < offset) log.recoveryPoint = offset;
     log.epochs.truncateFromStart(offset);
     log.producers.advanceLogStartOffset(offset);
     return ErrorCode.NONE;
@@ -468,14 +469,14 @@ export class Log implements LogEvents {
       return false;
     }
     const cut = offset < log.segments.first.baseOffset ? restartLog : truncateLog;
-    await cut(log, this.#writer, { offset, nowMs, recoveryPointLowered: this.onRecoveryPointLowered });
+    await cut(log, this.#writer, { offset, nowMs, recoveryPointLowered: this.onRecoveryPointLowered, logStartLowered: this.onLogStartLowered });
     return true;
   }
 
   /** Throws everything away and begins anew at `offset`. Rejects with a StorageError. */
   async truncateFullyAndStartAt(offset: number, nowMs: number): Promise<void> {
     await this.#writer.settle();
-    await restartLog(this.#state, this.#writer, { offset, nowMs, recoveryPointLowered: this.onRecoveryPointLowered });
+    await restartLog(this.#state, this.#writer, { offset, nowMs, recoveryPointLowered: this.onRecoveryPointLowered, logStartLowered: this.onLogStartLowered });
   }
 
   // ---- housekeeping

@@ -190,8 +190,9 @@ class Loading {
       logStartOffset,
       logEndOffset,
       // After a clean shutdown all was flushed, whatever the checkpoint says; else only a flush may raise it.
-      recoveryPoint: cleanShutdown ? logEndOffset : Math.min(Math.max(recoveryPoint, logStartOffset), logEndOffset),
-      unflushedNames: !cleanShutdown || this.#namesChanged,
+      recoveryPoint: cleanShutdown ? logEndOffset : Math.min(recoveryPoint, logEndOffset),
+      // Nobody ever flushed an empty segment.
+      unflushedNames: !cleanShutdown || this.#namesChanged || this.#segments.active.sizeBytes === 0,
       report: this.#report,
     };
   }

@@ -296,6 +296,26 @@ export const FLOWS: readonly Flow[] = [
     },
   },
   {
+    name: 'begin anew before the start',
+    config: { segmentBytes: 700 },
+    async run(steps) {
+      await steps.open();
+      await steps.append(4, 4, 2);
+      await steps.deleteRecords(9);
+      await steps.retain();
+      await steps.checkpoint();
+      await steps.startAt(5);
+      await steps.append(2);
+      await steps.flush();
+      await steps.append(1);
+      await steps.deleteRecords(7);
+      await steps.checkpoint();
+      await steps.truncate(6);
+      await steps.append(1);
+      await steps.flush();
+    },
+  },
+  {
     name: 'stop and start',
     config: { segmentBytes: 900 },
     async run(steps) {

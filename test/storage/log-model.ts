@@ -77,9 +77,8 @@ export function stableOffset(contents: Contents, endOffset: number): number {
   return Math.min(endOffset, ...open.values());
 }
 
-/** Offsets of the records that a read_committed reader gets from [startOffset, stableOffset). */
-export function committedOffsets(contents: Contents, startOffset: number, endOffset: number): number[] {
-  const stable = stableOffset(contents, endOffset);
+/** Offsets of the records that a read_committed reader gets from [startOffset, stableOffset): of no transaction, or of one that its marker commits. */
+export function committedOffsets(contents: Contents, startOffset: number, stable: number): number[] {
   const offsets: number[] = [];
   contents.forEach((of, index) => {
     if (of.marker !== undefined) return;

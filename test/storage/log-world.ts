@@ -20,8 +20,9 @@ import { isPassing } from '../../storage/log-state.ts';
 import { StorageError } from '../../storage/log.ts';
 import type { AppendResult, Log } from '../../storage/log.ts';
 import type { MemoryDisk } from '../../storage/memory-disk.ts';
-import { contentsOf, CrashDisk } from './crash-disk.ts';
-import type { CrashDiskOptions } from './crash-disk.ts';
+import { decodeProducerSnapshot } from '../../storage/producer-snapshot.ts';
+import { contentsOf, CrashDisk, showOutcome } from './crash-disk.ts';
+import type { CrashDiskOptions, Outcome } from './crash-disk.ts';
 import { committedOffsets, cutAt, endOf, epochsOf, from, lastOfProducers, modelBatch, offsetForTimestamp, stableOffset } from './log-model.ts';
 import type { Contents } from './log-model.ts';
 import { committedOnly, dataRecords, readBatches } from './read-log.ts';
@@ -40,6 +41,8 @@ export interface Allowed {
   readonly contents: Contents;
   readonly startMin: number;
   readonly startMax: number;
+  /** Before this records had been deleted; a crash may have brought them back, but what the log knew of their producers is not all there. */
+  readonly deletedUpTo: number;
   /** Up to here it survives a power loss. */
   readonly flushed: number;
   /** Up to here it survives a kill. */
@@ -54,12 +57,11 @@ export interface Expectation {
 
 export interface ProducerInput {
   readonly id: number;
-  readonly epoch?: number;
   readonly isTransactional?: boolean;
 }
 
 export class LogWorld {
-  readonly disk: CrashDisk<Expectation>;
+  disk: CrashDisk<Expectation>;
   readonly config: LogConfig;
   directory!: LogDirectory;
   log!: Log;
@@ -71,11 +73,14 @@ export class LogWorld {
   #flushed = 0;
   #writtenBefore = 0;
   #startDurable = 0;
+  #deletedUpTo = 0;
   #isDurable = false;
   /** A truncation that the disk did not allow when it was asked for, and what the log was before. */
   #waiting: { readonly contents: Contents; readonly cutTo: number } | undefined;
   /** Where a truncation that failed was to cut: what lies behind may be gone, or not. */
   #cutAsked = Infinity;
+  /** Where the log started before that: the checkpoint may still say so. */
+  #startBefore = 0;
   #isOpen = false;
   #uuids = 0;
   readonly #random: Seeded;
@@ -93,15 +98,19 @@ export class LogWorld {
 
   allowed(): Allowed {
     if (!this.#isOpen) {
-      return { contents: this.contents, startMin: this.#startDurable, startMax: this.logStart, flushed: this.#flushed, written: this.#writtenBefore };
+      const { contents, logStart: startMax } = this;
+      return { contents, startMin: this.#startDurable, startMax, deletedUpTo: this.#deletedUpTo, flushed: this.#flushed, written: this.#writtenBefore };
     }
     const { recoveryPoint, logStartOffset, writtenEndOffset } = this.log;
-    // A log start beyond the recovery point takes it along, and says nothing about what comes after it.
-    if (recoveryPoint > logStartOffset) this.#flushed = recoveryPoint;
+    this.#flushed = recoveryPoint;
     this.#writtenBefore = writtenEndOffset;
     this.logStart = logStartOffset;
     const flushed = Math.min(this.#flushed, endOf(this.contents, logStartOffset), this.#cutAsked);
-    return { contents: this.contents, startMin: this.#startDurable, startMax: logStartOffset, flushed, written: Math.min(writtenEndOffset, this.#cutAsked) };
+    this.#deletedUpTo = Math.max(this.#deletedUpTo, logStartOffset);
+    return {
+      contents: this.contents, startMin: this.#startDurable, startMax: Math.max(logStartOffset, this.#startBefore), deletedUpTo: this.#deletedUpTo, flushed,
+      written: Math.min(writtenEndOffset, this.#cutAsked),
+    };
   }
 
   /** A cut has failed for good: what can be read of the log is anybody's guess. */
@@ -124,6 +133,9 @@ export class LogWorld {
       this.contents = cutAt(this.contents, fromOffset);
     };
     this.log.advanceHighWatermark(this.log.logEndOffset);
+    const start = this.log.logStartOffset;
+    assert(start >= this.#startDurable && start <= this.logStart, `opened, the log starts at ${start}, not in [${this.#startDurable}, ${this.logStart}]`);
+    this.logStart = start;
     this.#isOpen = true;
   }
 
@@ -141,8 +153,10 @@ export class LogWorld {
   /** Appends a batch of so many records; they wait to be written. */
   append(count: number, producer?: ProducerInput): AppendResult {
     const last = producer === undefined ? undefined : lastOfProducers(this.contents).get(producer.id);
-    const epoch = producer?.epoch ?? 0;
-    const sequence = last !== undefined && epochOfProducer(last.bytes) === epoch ? incrementSequence(lastSequence(last.bytes), 1) : 0;
+    // Of a producer whose batches are all deleted the log may have forgotten the sequence; the producer then goes on in the next epoch (KIP-360).
+    const isKnown = last !== undefined && last.lastOffset >= this.log.logStartOffset;
+    const epoch = last === undefined ? 0 : epochOfProducer(last.bytes) + (isKnown ? 0 : 1);
+    const sequence = isKnown ? incrementSequence(lastSequence(last.bytes), 1) : 0;
     const nextOffset = this.log.logEndOffset;
     const buffer = buildBatch({
       records: Array.from({ length: count }, (_, index) => ({
@@ -158,8 +172,30 @@ export class LogWorld {
     return result;
   }
 
+  /** The producer sends its last batch again, as it does when the answer was lost. */
+  repeat(id: number): AppendResult | undefined {
+    const last = lastOfProducers(from(this.contents, this.log.logStartOffset)).get(id);
+    if (last === undefined) return undefined;
+    const result = this.log.append(Buffer.from(last.bytes), { leaderEpoch: this.epoch, nowMs: this.nowMs, origin: 'client' });
+    assert.deepEqual([result.error, result.duplicate, result.baseOffset, result.lastOffset], [ErrorCode.NONE, true, last.baseOffset, last.lastOffset], `producer ${id} repeats its last batch`);
+    return result;
+  }
+
+  /** The producer has lost a batch on the way. */
+  skip(id: number): AppendResult | undefined {
+    const last = lastOfProducers(from(this.contents, this.log.logStartOffset)).get(id);
+    if (last === undefined) return undefined;
+    const sequence = incrementSequence(lastSequence(last.bytes), 2);
+    const buffer = buildBatch({ records: [{ timestamp: this.nowMs, value: Buffer.from('gap') }], producerId: id, producerEpoch: epochOfProducer(last.bytes), baseSequence: sequence, isTransactional: last.isTransactional });
+    const result = this.log.append(buffer, { leaderEpoch: this.epoch, nowMs: this.nowMs, origin: 'client' });
+    assert.equal(result.error, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, `producer ${id} leaves a gap`);
+    return result;
+  }
+
   /** Ends the producer's transaction. */
-  appendMarker(producerId: number, type: 'commit' | 'abort', epoch = 0): AppendResult {
+  appendMarker(producerId: number, type: 'commit' | 'abort'): AppendResult {
+    const last = lastOfProducers(this.contents).get(producerId);
+    const epoch = last === undefined ? 0 : epochOfProducer(last.bytes);
     const value = Buffer.alloc(6);
     const buffer = buildBatch({
       records: [{ timestamp: this.nowMs + this.log.logEndOffset * 10, key: encodeControlKey(type === 'abort' ? ControlRecordType.ABORT : ControlRecordType.COMMIT), value }],
@@ -182,6 +218,7 @@ export class LogWorld {
     if (endOffset !== this.#waiting.cutTo) this.contents = this.#waiting.contents;
     this.#waiting = undefined;
     this.#before = [];
+    this.#startBefore = 0;
   }
 
   async write(): Promise<void> {
@@ -224,18 +261,20 @@ export class LogWorld {
     await this.write();
     const before = this.allowed();
     const contents = cutAt(this.contents, offset);
-    const end = endOf(contents, Math.min(this.logStart, offset));
+    const end = this.contents.find(({ baseOffset, lastOffset }) => baseOffset <= offset && offset <= lastOffset)?.baseOffset ?? Math.min(offset, this.log.logEndOffset);
     this.#flushed = Math.min(this.#flushed, end);
-    this.#before = [{ ...before, flushed: Math.min(before.flushed, end), written: Math.min(before.written, end) }];
+    this.#before = [{ ...before, startMin: Math.min(before.startMin, end), flushed: Math.min(before.flushed, end), written: Math.min(before.written, end) }];
     this.contents = contents;
     this.#startDurable = Math.min(this.#startDurable, end);
     try {
       await this.log.truncateTo(offset, this.nowMs);
       this.#before = [];
+      this.#startBefore = 0;
     } catch (error) {
+      this.#startBefore = before.startMax;
       // The cut is made before the next append, unless it came to nothing before it began.
       if (isPassing(error)) {
-        this.#waiting = { contents: before.contents, cutTo: endOf(contents, this.logStart) };
+        this.#waiting = { contents: before.contents, cutTo: end };
         throw error;
       }
       this.isHalfCut = this.log.failed;
@@ -255,18 +294,54 @@ export class LogWorld {
     await this.write();
     const before = this.allowed();
     // Whatever is left of the old log may be found, in whatever state, until the new one is there.
-    this.#before = [{ ...before, startMin: 0, flushed: 0, written: 0 }, { contents: [], startMin: 0, startMax: Math.max(offset, before.startMax), flushed: 0, written: 0 }];
+    this.#before = [{ ...before, startMin: 0, flushed: 0, written: 0 }, { ...before, contents: [], startMin: 0, startMax: Math.max(offset, before.startMax), flushed: 0, written: 0 }];
     this.#flushed = 0;
     this.contents = [];
     this.#startDurable = 0;
     try {
       await this.log.truncateFullyAndStartAt(offset, this.nowMs);
       this.#before = [];
+      this.#startBefore = 0;
     } catch (error) {
+      this.#startBefore = before.startMax;
       this.isHalfCut = true;
       if (this.log.writtenEndOffset !== offset) this.contents = before.contents;
       throw error;
     }
+  }
+
+  /**
+   * The power goes after that call, and comes back: what is left is judged, and the world goes on with it. The log is closed afterwards.
+   * What runs in the background must have ended.
+   */
+  async crash(boundary: number, outcome: Outcome, seed: number): Promise<void> {
+    const expectation = this.disk.observedAt(boundary);
+    const image = this.disk.image(boundary, outcome);
+    const { contents, hasTopicId, startOffset, endOffset } = await judge(image, { config: this.config, expectation, isKill: outcome === 'everything', seed }).catch((error: Error) => {
+      const files = [...contentsOf(image)].map(([path, bytes]) => `${path} ${bytes.length}`).join('\n  ');
+      throw new Error(`${error.message}\n${this.disk.transcript(boundary, 80)}\nleft, ${showOutcome(outcome)}:\n  ${files}`, { cause: error });
+    });
+    this.disk = new CrashDisk<Expectation>({ from: image, observe: () => this.expectation() });
+    this.#isOpen = false;
+    this.#before = [];
+    this.#waiting = undefined;
+    this.#cutAsked = Infinity;
+    this.#startBefore = 0;
+    this.contents = contents ?? [];
+    // All that is there now is on the disk.
+    this.#isDurable = hasTopicId;
+    this.#flushed = endOffset;
+    this.#writtenBefore = endOffset;
+    this.#startDurable = startOffset;
+    this.logStart = startOffset;
+  }
+
+  /** Compares the running log with its model. */
+  async check(seed: number): Promise<void> {
+    await this.write();
+    const end = endOf(this.contents, this.log.logStartOffset);
+    const allowed = { contents: this.contents, startMin: this.logStart, startMax: this.logStart, deletedUpTo: this.#deletedUpTo, flushed: end, written: end };
+    await judgeLog(this.log, { config: this.config, expectation: { isDurable: true, allowed: [allowed] }, isKill: false, seed });
   }
 
   /** The process is killed; what it has handed to the system stays. */
@@ -316,6 +391,11 @@ export interface Judgement {
   readonly disk: CrashDisk<Expectation>;
   /** How many changes the recovery has made to it, what readers made it write included. */
   readonly recoveryChanges: number;
+  /** What the log holds; undefined when there is none. */
+  readonly contents: Contents | undefined;
+  readonly hasTopicId: boolean;
+  readonly startOffset: number;
+  readonly endOffset: number;
 }
 
 export interface JudgeOptions {
@@ -336,7 +416,7 @@ export async function judge(image: MemoryDisk, options: JudgeOptions): Promise<J
   const found = directory.found.find(({ topic }) => topic === TOPIC);
   if (found === undefined) {
     assert(!expectation.isDurable, 'the partition is gone');
-    return { disk, recoveryChanges: disk.boundaries };
+    return { disk, recoveryChanges: disk.boundaries, contents: undefined, hasTopicId: false, startOffset: 0, endOffset: 0 };
   }
   if (expectation.isDurable) assert.equal(directory.topicIdOf(found), TOPIC_ID, 'topic id');
   const log = directory.openLog(found, { config, nowMs: 2_000_000 });
@@ -344,8 +424,9 @@ export async function judge(image: MemoryDisk, options: JudgeOptions): Promise<J
   const contents = await judgeLog(log, options);
   await judgeSecondRecovery(disk, log, options);
   const recoveryChanges = disk.boundaries;
+  const { logStartOffset: startOffset, logEndOffset: endOffset } = log;
   if (options.goOn === true) await goOn(disk, directory, log, contents);
-  return { disk, recoveryChanges };
+  return { disk, recoveryChanges, contents, hasTopicId: directory.topicIdOf(found) === TOPIC_ID, startOffset, endOffset };
 }
 
 /** Returns what the log holds, as the model has it. */
@@ -358,7 +439,7 @@ async function judgeLog(log: Log, { expectation, isKill, seed }: JudgeOptions): 
     if (end < (isKill ? written : flushed)) return `ends at ${end}, ${isKill ? 'written' : 'flushed'} was ${isKill ? written : flushed}`;
     const expected = from(cutAt(contents, end), start);
     if (endOf(expected, start) !== end) return `ends at ${end}, inside of a batch`;
-    if (found.length !== expected.length) return `holds ${found.length} batches, not ${expected.length}`;
+    if (found.length !== expected.length) return `holds the batches ${found.map(({ baseOffset }) => baseOffset).join(' ')}, not ${expected.map(({ baseOffset }) => baseOffset).join(' ')}`;
     const wrong = expected.findIndex(({ bytes }, index) => !bytes.equals(found[index]!.buffer));
     return wrong < 0 ? undefined : `holds another batch at ${expected[wrong]!.baseOffset}`;
   };
@@ -378,12 +459,13 @@ async function judgeLog(log: Log, { expectation, isKill, seed }: JudgeOptions): 
   assert(log.recoveryPoint <= end, 'the recovery point is beyond the end');
   assert.equal(log.recovery.batchesCorrupt, 0, 'corrupt batches');
   assert.equal(log.sizeBytes >= visible.reduce((sum, { bytes }) => sum + bytes.length, 0), true, 'size');
-  // A transaction that began before the log start and has lost its first batches is as open as the batches that are left.
-  const whole = start === 0 ? contents : visible;
-  if (start === 0) assert.equal(log.lastStableOffset, stableOffset(whole, end), 'last stable offset');
+  // Of a transaction that began before the log start the log may know, or not any more: it is in a snapshot, or was to be found in the batches.
   const stable = log.lastStableOffset;
+  const known = Math.max(start, Math.min(expectation.allowed[which]!.deletedUpTo, end));
+  const [least, most] = [contents, from(contents, known)].map((of) => Math.max(start, stableOffset(of, end)));
+  assert(stable >= least! && stable <= most!, `the last stable offset is ${stable}, not in [${least}, ${most}]`);
   const committed = committedOnly(await readBatches(log, { endOffset: stable }), log.abortedTransactions(start, stable)).flatMap(dataRecords).map(({ offset }) => offset);
-  assert.deepEqual(committed.filter((offset) => offset >= start), committedOffsets(whole, start, end), 'committed records');
+  assert.deepEqual(committed.filter((offset) => offset >= known), committedOffsets(visible, known, stable), 'committed records');
   const random = new Seeded(seed);
   for (let round = 0; round < 4 && visible.length > 0; round++) {
     const { records } = random.pick(visible);
@@ -419,6 +501,8 @@ function assertSame(before: Map<string, Buffer>, after: Map<string, Buffer>): vo
   for (const path of new Set([...before.keys(), ...after.keys()])) {
     if (path.endsWith('/.lock')) continue;
     assert(before.has(path), `a second recovery makes ${path}`);
+    // Which damaged snapshots a recovery comes upon, and removes, depends on where the sound ones are.
+    if (path.endsWith('.snapshot') && !after.has(path) && decodeProducerSnapshot(before.get(path)!).status !== 'ok') continue;
     assert(after.has(path), `a second recovery removes ${path}`);
     assert(before.get(path)!.equals(after.get(path)!), `a second recovery changes ${path}`);
   }
