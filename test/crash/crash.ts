@@ -39,7 +39,7 @@ export interface CrashResult {
 }
 
 const TOPIC = 'crash', GROUP = 'crash-group';
-const STARTING_SHARE = 0.2, COMMITTING_SHARE = 0.7, STARTING_MS_MAX = 150, LINGER_MS_MAX = 25;
+const STARTING_SHARE = 0.2, COMMITTING_SHARE = 0.7, STARTING_MS_MAX = 150, LINGER_MS_MAX = 25, LARGE_VALUE_BYTES_MAX = 200_000;
 /**
  * Small segments, so that a run of a minute rolls some (1 MiB is the least that Kafka allows). Short sessions: a member that was killed off while it joined comes
  * back under another id, and the group waits for the first one until its session ends.
@@ -90,12 +90,21 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
 
   try {
     for (let round = 1; round <= rounds; round++) {
-      let left = 1 + random.below(options.acknowledgementsPerRoundMax);
-      const enough = new Promise<void>((done) => { history.onAcknowledged = (more) => { if ((left -= more) <= 0) done(); }; });
-      await watched(enough, watch(broker));
       // Most rounds let the group come back and commit, the others kill while it is joining.
       if (random.below(1000) < COMMITTING_SHARE * 1000) await watched(commits.more(), { ...watch(broker), moving: () => commits.acknowledged });
-      await new Promise((done) => setTimeout(done, random.below(LINGER_MS_MAX)));
+      // Half the kills come in the very turn in which an acknowledgement was read, when a broker that answers too early is still writing; half at any time.
+      let left = 1 + random.below(options.acknowledgementsPerRoundMax);
+      const atOnce = random.below(2) === 0, lingerMs = random.below(LINGER_MS_MAX), dying = broker;
+      const enough = new Promise<void>((done) => {
+        history.onAcknowledged = (more) => {
+          if ((left -= more) > 0) return;
+          history.onAcknowledged = () => {};
+          if (atOnce) dying.kill('SIGKILL');
+          done();
+        };
+      });
+      await watched(enough, watch(broker));
+      if (!atOnce) await new Promise((done) => setTimeout(done, lingerMs));
       broker.kill('SIGKILL');
       await broker.exited;
       while (random.below(1000) < STARTING_SHARE * 1000) {
@@ -166,13 +175,15 @@ async function kafkajsWriter(name: string, config: KafkaConfig, partitions: numb
   let stopping = false;
   const run = async () => {
     while (!stopping) {
+      // Now and then a request whose write takes its time.
+      const large = random.below(10) === 0;
       const batches: { partition: number; first: number; count: number }[] = [];
       for (let partition = 0; partition < partitions; partition++) {
         if (random.below(2) === 0) continue;
-        const count = 1 + random.below(20);
+        const count = 1 + random.below(large ? 5 : 20);
         batches.push({ partition, first: history.attempt(name, partition, count), count });
       }
-      const messages = batches.flatMap(({ partition, first, count }) => Array.from({ length: count }, (_, i) => ({ partition, value: `${name}:${partition}:${first + i} ${'.'.repeat(random.below(200))}` })));
+      const messages = batches.flatMap(({ partition, first, count }) => Array.from({ length: count }, (_, i) => ({ partition, value: `${name}:${partition}:${first + i} ${'.'.repeat(random.below(large ? LARGE_VALUE_BYTES_MAX : 200))}` })));
       if (messages.length === 0) continue;
       const compression = random.below(2) ? CompressionTypes.GZIP : CompressionTypes.None;
       let answer: Awaited<ReturnType<typeof producer.send>> | null = null;

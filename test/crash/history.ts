@@ -1,7 +1,7 @@
 /**
  * What writers sent, what was acknowledged, and what the log holds in the end.
  * Promises: names every acknowledged record that is lost, every duplicate, every record out of order or at another offset than was acknowledged, every gap,
- * and every record that nobody sent. Writers number their records from 0 in each partition and send them in that order.
+ * every acknowledgement out of turn, and every record that nobody sent. Writers number their records from 0 in each partition and send them in that order.
  * Does not: read the log.
  */
 
@@ -23,6 +23,7 @@ interface Stream {
 
 export class History {
   readonly #streams = new Map<string, Stream>();
+  readonly #faults: string[] = [];
   acknowledged = 0;
   /** Calls back at every acknowledgement. */
   onAcknowledged: (count: number) => void = () => {};
@@ -49,8 +50,8 @@ export class History {
   /** Numbers from `first` on are acknowledged; `baseOffset` is the first one's, null when the broker did not say. */
   acknowledge(writer: string, partition: number, first: number, count: number, baseOffset: number | null): void {
     const stream = this.#stream(writer, partition);
-    if (first !== stream.acknowledged) throw new Error(`${writer}:${partition}: ${first} acknowledged after ${stream.acknowledged - 1}`);
-    stream.acknowledged += count;
+    if (first !== stream.acknowledged) this.#faults.push(`out of turn: ${writer}:${partition}:${first} was acknowledged after ${stream.acknowledged - 1}`);
+    stream.acknowledged = Math.max(stream.acknowledged, first + count);
     if (baseOffset !== null) for (let i = 0; i < count; i++) stream.offsets.set(first + i, baseOffset + i);
     this.acknowledged += count;
     this.onAcknowledged(count);
@@ -58,7 +59,7 @@ export class History {
 
   /** What is wrong with the log, partition by partition; nothing when every promise was kept. */
   violations(log: ReadonlyMap<number, readonly LogRecord[]>): string[] {
-    const found: string[] = [];
+    const found: string[] = [...this.#faults];
     const seen = new Map<string, Set<number>>();
     for (const [partition, records] of log) {
       const last = new Map<string, number>();
