@@ -1,8 +1,9 @@
 /**
  * Fetch: records from the log, in every version that Kafka serves, with sessions (KIP-227), topic ids (KIP-516), leader hints (KIP-951).
  *
- * Promises: `records` are views of the log or of its tail in memory, and go to the socket as they are. Does not serve followers yet: a fetch
- * with a replica id is refused.
+ * Promises: `records` are views of the log or of its tail in memory, and go to the socket as they are; of one connection one fetch at a time is read or waits,
+ * and the next when its answer has left, so that a client that asks a thousand times and takes nothing costs one answer. Does not serve followers
+ * yet: a fetch with a replica id is refused.
  */
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { Input, Value } from '../../protocol/schema.ts';
@@ -12,7 +13,7 @@ import { readPartitions, release } from '../replica/reading.ts';
 import type { ReadAnswer } from '../replica/reading.ts';
 import type { Node } from './node.ts';
 import { serve } from './serve.ts';
-import type { RequestContext } from './serve.ts';
+import type { ConnectionInfo, RequestContext } from './serve.ts';
 
 type Request = Value<typeof Fetch.request>;
 type Response = Input<typeof Fetch.response>;
@@ -28,6 +29,9 @@ export const fetchApis = [
   }),
 ];
 
+/** When the answer to the last fetch of a connection has left: Kafka too begins with a request when the one before it is answered. */
+const lastSent = new WeakMap<ConnectionInfo, Promise<void>>();
+
 async function handle(request: Request, context: RequestContext): Promise<Response> {
   const { node, apiVersion } = context;
   const usesTopicIds = apiVersion >= TOPIC_IDS_SINCE;
@@ -38,7 +42,16 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
     node.runtime.clock.monotonicMs(),
   );
   if (fetch.errorCode !== ErrorCode.NONE) return { throttleTimeMs: 0, errorCode: fetch.errorCode, sessionId: 0, responses: [] };
-  const answers = await readPartitions(fetch.partitions, {
+  const before = lastSent.get(context.connection);
+  let answers: readonly ReadAnswer[] = [];
+  lastSent.set(context.connection, new Promise((sent) => {
+    context.whenSent(() => {
+      release(answers);
+      sent();
+    });
+  }));
+  await before;
+  answers = await readPartitions(fetch.partitions, {
     maxWaitMs: request.maxWaitMs,
     minBytes: request.minBytes,
     maxBytes: request.maxBytes,
@@ -54,7 +67,6 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
       recordsBytes: answer.recordsBytes, notable: answer.divergingEpoch !== null,
     })),
   );
-  if (answers.some((answer) => answer.release !== undefined)) context.whenSent(() => release(answers));
   return toResponse(answers.filter((_, i) => chosen[i]), sessionId, context);
 }
 
