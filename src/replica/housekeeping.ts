@@ -2,7 +2,7 @@
  * What is done for the logs of a node now and then: retention, flushing by time, checkpoints, forgetting idle producers, removing files that were let go.
  *
  * Promises: each task runs by Kafka's own interval setting, one at a time, and none after `close`; a disk that refuses is said once in the log and tried
- * again by the next run. Does not decide what is too old or too large: the log does.
+ * again by the next run, and keeps no other log or directory from its turn; what is under way is over when `close` resolves. Does not decide what is too old or too large: the log does.
  */
 import { DiskError } from '../../storage/disk.ts';
 import type { LogDirectory } from '../../storage/log-directory.ts';
@@ -26,6 +26,8 @@ const TIMER_MS_MAX = 2_147_483_647;
 export class Housekeeping {
   readonly #options: HousekeepingOptions;
   readonly #timers = new Map<string, Timer>();
+  /** Tasks that have begun and not ended. */
+  readonly #running = new Map<string, Promise<void>>();
   readonly #removals = new Set<Promise<void>>();
   /** Renamed to `.deleted` and still there, with the time at which they go. */
   #leaving: { readonly path: string; readonly atMs: number }[] = [];
@@ -55,7 +57,7 @@ export class Housekeeping {
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     for (const { path } of this.#leaving.splice(0)) this.removing(this.#options.runtime.disk.removeAll(path));
-    await Promise.all(this.#removals);
+    await Promise.all([...this.#running.values(), ...this.#removals]);
   }
 
   #every(name: string, intervalMs: number, task: () => void | Promise<void>): void {
@@ -66,9 +68,11 @@ export class Housekeeping {
       } catch (error) {
         this.#say(name, error);
       }
-      if (!this.#closed) this.#timers.set(name, this.#options.runtime.timers.after(intervalMs, () => void run()));
+      this.#running.delete(name);
+      if (!this.#closed) again();
     };
-    this.#timers.set(name, this.#options.runtime.timers.after(intervalMs, () => void run()));
+    const again = (): void => void this.#timers.set(name, this.#options.runtime.timers.after(intervalMs, () => void this.#running.set(name, run())));
+    again();
   }
 
   #say(what: string, error: unknown): void {
@@ -105,13 +109,29 @@ export class Housekeeping {
     }
     const now = `${count}:${ends}:${points}`;
     if (now === this.#checkpointed) return;
-    for (const directory of this.#options.directories) if (directory.offline === undefined) await directory.checkpoint();
-    this.#checkpointed = now;
+    let failed = false;
+    for (const directory of this.#options.directories) {
+      if (directory.offline !== undefined) continue;
+      try {
+        await directory.checkpoint();
+      } catch (error) {
+        failed = true;
+        this.#say(`checkpoint of ${directory.path}`, error);
+      }
+    }
+    if (!failed) this.#checkpointed = now;
   }
 
   async #flush(): Promise<void> {
     const nowMs = this.#options.runtime.clock.wallMs();
-    for (const { log } of [...this.#options.partitions()]) if (!log.failed && log.isFlushDue(nowMs)) await log.flush();
+    for (const { log } of [...this.#options.partitions()]) {
+      if (log.failed || !log.isFlushDue(nowMs)) continue;
+      try {
+        await log.flush();
+      } catch (error) {
+        this.#say(`flush of ${log.topic}-${log.partition}`, error);
+      }
+    }
   }
 
   #expireProducers(): void {
