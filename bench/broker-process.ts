@@ -46,7 +46,9 @@ export interface BrokerProcessOptions {
 
 const root = resolve(import.meta.dirname, '..');
 const living = new Set<ChildProcess>();
-process.on('exit', () => { for (const child of living) killGroup(child, 'SIGKILL'); });
+process.on('exit', () => {
+  for (const child of living) killGroup(child, 'SIGKILL');
+});
 
 /** The directory with the reference's scripts and the suites, or null where this clone has none. */
 export function sharedDir(): string | null {
@@ -64,48 +66,56 @@ export function referenceDir(): string {
 /** A port nobody listens on now. Another process may take it before the caller does: start again then. */
 export function freePort(host = '127.0.0.1'): Promise<number> {
   return new Promise((done, failed) => {
-    const server = createServer().once('error', failed).listen(0, host, () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => done(port));
-    });
+    const server = createServer()
+      .once('error', failed)
+      .listen(0, host, () => {
+        const { port } = server.address() as { port: number };
+        server.close(() => done(port));
+      });
   });
 }
 
 /** server.properties of a single node that is broker and controller, as Apache Kafka needs it and ottla takes it. */
 export function singleNodeProperties(options: { port: number; controllerPort: number; dataDir: string; settings?: readonly string[] }): string {
-  return [
-    'process.roles=broker,controller',
-    'node.id=1',
-    'controller.listener.names=CONTROLLER',
-    `controller.quorum.voters=1@127.0.0.1:${options.controllerPort}`,
-    `listeners=PLAINTEXT://127.0.0.1:${options.port},CONTROLLER://127.0.0.1:${options.controllerPort}`,
-    `advertised.listeners=PLAINTEXT://127.0.0.1:${options.port}`,
-    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL',
-    `log.dirs=${options.dataDir}`,
-    'offsets.topic.replication.factor=1',
-    'transaction.state.log.replication.factor=1',
-    'transaction.state.log.min.isr=1',
-    'share.coordinator.state.topic.replication.factor=1',
-    'share.coordinator.state.topic.min.isr=1',
-    'group.initial.rebalance.delay.ms=0',
-    ...(options.settings ?? []),
-  ].join('\n') + '\n';
+  return (
+    [
+      'process.roles=broker,controller',
+      'node.id=1',
+      'controller.listener.names=CONTROLLER',
+      `controller.quorum.voters=1@127.0.0.1:${options.controllerPort}`,
+      `listeners=PLAINTEXT://127.0.0.1:${options.port},CONTROLLER://127.0.0.1:${options.controllerPort}`,
+      `advertised.listeners=PLAINTEXT://127.0.0.1:${options.port}`,
+      'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL',
+      `log.dirs=${options.dataDir}`,
+      'offsets.topic.replication.factor=1',
+      'transaction.state.log.replication.factor=1',
+      'transaction.state.log.min.isr=1',
+      'share.coordinator.state.topic.replication.factor=1',
+      'share.coordinator.state.topic.min.isr=1',
+      'group.initial.rebalance.delay.ms=0',
+      ...(options.settings ?? []),
+    ].join('\n') + '\n'
+  );
 }
 
 /** OTTLA_COMMAND (a JSON array) replaces the command, to measure an installed or a built ottla. */
 export function ottlaCommand(): string[] {
   const command = process.env['OTTLA_COMMAND'];
-  return command === undefined ? [process.execPath, join(root, 'src/cli.ts')] : JSON.parse(command) as string[];
+  return command === undefined ? [process.execPath, join(root, 'src/cli.ts')] : (JSON.parse(command) as string[]);
 }
 
 export async function startBrokerProcess(options: BrokerProcessOptions): Promise<BrokerProcess> {
   const { kind, dir } = options;
-  const port = options.port || await freePort();
+  const port = options.port || (await freePort());
   const controllerPort = await freePort();
-  const dataDir = join(dir, 'data'), config = join(dir, 'server.properties'), logFile = join(dir, 'broker.log');
+  const dataDir = join(dir, 'data'),
+    config = join(dir, 'server.properties'),
+    logFile = join(dir, 'broker.log');
   mkdirSync(dir, { recursive: true });
   writeFileSync(config, singleNodeProperties({ port, controllerPort, dataDir, ...(options.settings && { settings: options.settings }) }));
-  let command: string[], env: Record<string, string> = {}, version: string;
+  let command: string[],
+    env: Record<string, string> = {},
+    version: string;
   if (kind === 'reference') {
     const reference = referenceDir();
     version = `Apache Kafka ${readFileSync(join(reference, 'version'), 'utf8').trim()}`;
@@ -122,18 +132,31 @@ export async function startBrokerProcess(options: BrokerProcessOptions): Promise
   const log = openSync(logFile, 'a');
   const startedMs = performance.now();
   // A group of its own, so that what the broker may start ends with it, and Ctrl-C reaches it only through stop().
-  const child = spawn(command[0]!, command.slice(1), { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...env, ...options.env }, cwd: dir });
+  const child = spawn(command[0]!, command.slice(1), {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...env, ...options.env },
+    cwd: dir,
+  });
   closeSync(log);
   living.add(child);
   options.onSpawn?.((signal) => killGroup(child, signal));
   const exited = new Promise<number | NodeJS.Signals>((done) => {
-    child.once('error', () => { living.delete(child); done(127); });
-    child.once('exit', (code, signal) => { living.delete(child); done(code ?? signal ?? 0); });
+    child.once('error', () => {
+      living.delete(child);
+      done(127);
+    });
+    child.once('exit', (code, signal) => {
+      living.delete(child);
+      done(code ?? signal ?? 0);
+    });
   });
   let gone: number | NodeJS.Signals | null = null;
-  exited.then((status) => { gone = status; });
+  exited.then((status) => {
+    gone = status;
+  });
   const deadlineMs = startedMs + (options.readyTimeoutMs ?? 60_000);
-  while (!await answersMetadata('127.0.0.1', port)) {
+  while (!(await answersMetadata('127.0.0.1', port))) {
     if (gone !== null) throw new Error(`${kind} ended with ${String(gone)} before it served:\n${logTail(logFile)}`);
     if (performance.now() > deadlineMs) {
       killGroup(child, 'SIGKILL');
@@ -141,12 +164,24 @@ export async function startBrokerProcess(options: BrokerProcessOptions): Promise
     }
   }
   return {
-    kind, version, host: '127.0.0.1', port, bootstrapServers: `127.0.0.1:${port}`, pid: child.pid!, readyMs: performance.now() - startedMs, logFile, exited,
+    kind,
+    version,
+    host: '127.0.0.1',
+    port,
+    bootstrapServers: `127.0.0.1:${port}`,
+    pid: child.pid!,
+    readyMs: performance.now() - startedMs,
+    logFile,
+    exited,
     kill: (signal) => killGroup(child, signal),
     async stop(timeoutMs = 30_000) {
       killGroup(child, 'SIGTERM');
       const timer = setTimeout(() => killGroup(child, 'SIGKILL'), timeoutMs);
-      try { return await exited; } finally { clearTimeout(timer); }
+      try {
+        return await exited;
+      } finally {
+        clearTimeout(timer);
+      }
     },
   };
 }
@@ -172,7 +207,10 @@ function answersMetadata(host: string, port: number): Promise<boolean> {
   return new Promise((done) => {
     const socket = connect({ host, port });
     let answer = Buffer.alloc(0);
-    const end = (yes: boolean) => { socket.destroy(); setTimeout(done, yes ? 0 : 2, yes); };
+    const end = (yes: boolean) => {
+      socket.destroy();
+      setTimeout(done, yes ? 0 : 2, yes);
+    };
     socket.setTimeout(5_000, () => end(false));
     socket.once('error', () => end(false)).once('end', () => end(false));
     socket.once('connect', () => socket.write(METADATA_REQUEST));

@@ -23,7 +23,9 @@ export interface CommandResult {
 }
 
 const living = new Set<ChildProcessByStdio<Writable, Readable, Readable>>();
-process.on('exit', () => { for (const child of living) killGroup(child); });
+process.on('exit', () => {
+  for (const child of living) killGroup(child);
+});
 
 function killGroup(child: { readonly pid?: number | undefined }): void {
   if (child.pid === undefined) return;
@@ -39,18 +41,35 @@ export function command(program: string, args: readonly string[], options: Comma
   return new Promise((done, failed) => {
     const started = performance.now();
     // Its own process group: shells around Java would otherwise leave it behind when they are killed.
-    const child = spawn(program, args, { detached: true, stdio: ['pipe', 'pipe', 'pipe'], ...(options.cwd && { cwd: options.cwd }), env: { ...process.env, ...options.env } });
+    const child = spawn(program, args, {
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      ...(options.cwd && { cwd: options.cwd }),
+      env: { ...process.env, ...options.env },
+    });
     living.add(child);
-    let stdout = '', stderr = '', lineStart = 0, late = false;
-    const timer = setTimeout(() => { late = true; killGroup(child); }, timeoutMs);
+    let stdout = '',
+      stderr = '',
+      lineStart = 0,
+      late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      killGroup(child);
+    }, timeoutMs);
     child.stdin.on('error', () => {}); // a program may end without having read its input
     child.stdin.end(options.input);
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
       for (let end; options.onLine && (end = stdout.indexOf('\n', lineStart)) !== -1; lineStart = end + 1) options.onLine(stdout.slice(lineStart, end));
     });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text; });
-    child.once('error', (error) => { clearTimeout(timer); living.delete(child); failed(error); });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      living.delete(child);
+      failed(error);
+    });
     child.once('close', (code, signal) => {
       clearTimeout(timer);
       living.delete(child);

@@ -19,15 +19,38 @@ export class Java implements Driver {
   }
 
   async produce(load: ProduceLoad): Promise<LoadResult> {
-    // batch.size=1 puts every record in a batch of its own; five of them are in flight, the client's default and its limit with idempotence, which is on by default too.
+    // batch.size=1 puts every record in a batch of its own; five of them are in flight, the client's default and its limit with idempotence, which is
+    // on by default too.
     const properties = load.oneRecordRequests ? ['batch.size=1', 'linger.ms=0'] : [];
-    const { stdout } = await this.#tool('kafka-producer-perf-test', ['--bootstrap-server', load.bootstrapServers, '--topic', load.topic, '--num-records', String(load.records),
-      '--record-size', String(load.recordBytes), '--throughput', String(load.recordsPerSecond ?? -1), '--command-property', 'acks=all', ...properties]);
+    const { stdout } = await this.#tool('kafka-producer-perf-test', [
+      '--bootstrap-server',
+      load.bootstrapServers,
+      '--topic',
+      load.topic,
+      '--num-records',
+      String(load.records),
+      '--record-size',
+      String(load.recordBytes),
+      '--throughput',
+      String(load.recordsPerSecond ?? -1),
+      '--command-property',
+      'acks=all',
+      ...properties,
+    ]);
     return producerResult(stdout, load);
   }
 
   async consume(load: ConsumeLoad): Promise<LoadResult> {
-    const { stdout } = await this.#tool('kafka-consumer-perf-test', ['--bootstrap-server', load.bootstrapServers, '--topic', load.topic, '--num-records', String(load.records), '--timeout', '60000']);
+    const { stdout } = await this.#tool('kafka-consumer-perf-test', [
+      '--bootstrap-server',
+      load.bootstrapServers,
+      '--topic',
+      load.topic,
+      '--num-records',
+      String(load.records),
+      '--timeout',
+      '60000',
+    ]);
     return consumerResult(stdout, load);
   }
 
@@ -43,12 +66,13 @@ export class Java implements Driver {
 
 /** The last line: `N records sent, R records/sec (M MB/sec), ... avg latency, ... max latency, 2 ms 50th, 15 ms 95th, 20 ms 99th, 25 ms 99.9th.` */
 function producerResult(stdout: string, load: ProduceLoad): LoadResult {
-  const [, sent, rate, p50, p99] = /^(\d+) records sent, ([\d.]+) records\/sec .* (\d+) ms 50th, .* (\d+) ms 99th/.exec(stdout.trimEnd().split('\n').at(-1)!) ?? [];
+  const [, sent, rate, p50, p99] =
+    /^(\d+) records sent, ([\d.]+) records\/sec .* (\d+) ms 50th, .* (\d+) ms 99th/.exec(stdout.trimEnd().split('\n').at(-1)!) ?? [];
   if (Number(sent) !== load.records) throw new Error(`the Java producer sent ${sent ?? 'nothing'} of ${load.records}:\n${stdout.slice(-1000)}`);
   return { records: load.records, bytes: load.records * load.recordBytes, seconds: load.records / Number(rate), p50Ms: Number(p50), p99Ms: Number(p99) };
 }
 
-/** Two lines, names and values: ..., data.consumed.in.nMsg (4), nMsg.sec, rebalance.time.ms, fetch.time.ms (7), ... The time without the group's first rebalance counts. */
+/** Two lines, names and values: ..., data.consumed.in.nMsg (4), nMsg.sec, rebalance.time.ms, fetch.time.ms (7), ... The group's first rebalance does not count. */
 function consumerResult(stdout: string, load: ConsumeLoad): LoadResult {
   const fields = (stdout.split('\n').find((line) => /^\d{4}-/.test(line)) ?? '').split(', ');
   const records = Number(fields[4]);

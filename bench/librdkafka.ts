@@ -20,7 +20,8 @@ export function cacheDir(): string {
 async function library(): Promise<string> {
   const inSuite = join(cacheDir(), 'librdkafka/package/deps/librdkafka/src');
   if (existsSync(join(inSuite, 'librdkafka.so.1'))) return inSuite;
-  const own = join(cacheDir(), 'bench-librdkafka'), source = join(own, 'package/deps/librdkafka');
+  const own = join(cacheDir(), 'bench-librdkafka'),
+    source = join(own, 'package/deps/librdkafka');
   if (!existsSync(join(own, 'done'))) {
     mkdirSync(own, { recursive: true });
     await command('npm', ['pack', '--silent', NPM_PACKAGE], { cwd: own });
@@ -58,9 +59,20 @@ export class Librdkafka implements Driver {
   }
 
   produce(load: ProduceLoad): Promise<LoadResult> {
-    // The queue is bounded so that latency is the broker's and not that of a million records waiting in the client. One-record requests are pipelined, as librdkafka does by default.
-    const properties = load.oneRecordRequests ? ['batch.num.messages=1', 'linger.ms=0', 'queue.buffering.max.messages=1000'] : ['queue.buffering.max.messages=100000'];
-    return this.#run(['produce', ...where(load), String(load.records), String(load.recordBytes), String(load.recordsPerSecond ?? 0), 'acks=all', ...properties]);
+    // The queue is bounded so that latency is the broker's and not that of a million records waiting in the client. One-record requests are pipelined, as
+    // librdkafka does by default.
+    const properties = load.oneRecordRequests
+      ? ['batch.num.messages=1', 'linger.ms=0', 'queue.buffering.max.messages=1000']
+      : ['queue.buffering.max.messages=100000'];
+    return this.#run([
+      'produce',
+      ...where(load),
+      String(load.records),
+      String(load.recordBytes),
+      String(load.recordsPerSecond ?? 0),
+      'acks=all',
+      ...properties,
+    ]);
   }
 
   consume(load: ConsumeLoad): Promise<LoadResult> {

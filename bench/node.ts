@@ -12,10 +12,14 @@ import { buildBatch } from '../protocol/record/build.ts';
 import type { ConsumeLoad, Driver, FollowLoad, LoadResult, ProduceLoad, Target } from './driver.ts';
 
 /** The last versions that name topics instead of giving their ids, so that no lookup is needed. */
-const PRODUCE_VERSION = 12, FETCH_VERSION = 12;
+const PRODUCE_VERSION = 12,
+  FETCH_VERSION = 12;
 /** Requests in flight: five as every client's default, and more where each is one record, as librdkafka does. */
-const IN_FLIGHT = 5, IN_FLIGHT_ONE_RECORD = 100;
-const BATCH_BYTES = 128 * 1024, FETCH_BYTES = 8 * 1024 * 1024, PARTITION_FETCH_BYTES = 1024 * 1024;
+const IN_FLIGHT = 5,
+  IN_FLIGHT_ONE_RECORD = 100;
+const BATCH_BYTES = 128 * 1024,
+  FETCH_BYTES = 8 * 1024 * 1024,
+  PARTITION_FETCH_BYTES = 1024 * 1024;
 const CORRELATION_AT = 8; // size:4 apiKey:2 apiVersion:2 correlationId:4
 
 /** A connection that knows frames and correlation ids. */
@@ -37,7 +41,10 @@ class Connection {
     const colon = bootstrapServers.lastIndexOf(':');
     return new Promise((done, failed) => {
       const socket = connect({ host: bootstrapServers.slice(0, colon), port: Number(bootstrapServers.slice(colon + 1)), noDelay: true });
-      socket.once('error', failed).once('connect', () => { socket.off('error', failed); done(new Connection(socket)); });
+      socket.once('error', failed).once('connect', () => {
+        socket.off('error', failed);
+        done(new Connection(socket));
+      });
     });
   }
 
@@ -69,7 +76,8 @@ class Connection {
       const rest = all.subarray(size);
       this.#held = rest.length > 0 ? [rest] : [];
       this.#heldBytes = rest.length;
-      const frame = all.subarray(4, size), id = decodeCorrelationId(frame);
+      const frame = all.subarray(4, size),
+        id = decodeCorrelationId(frame);
       const waiting = this.#waiting.get(id);
       if (!waiting) return this.#fail(new Error(`an answer to request ${id}, which was not asked`));
       this.#waiting.delete(id);
@@ -122,20 +130,26 @@ export class NodeDriver implements Driver {
   /** `onSent` hears of every request before it leaves. */
   async #produce(load: ProduceLoad, onSent: (partition: number, firstOffset: number, atMs: number) => void): Promise<LoadResult> {
     const { records, recordBytes, partitions, recordsPerSecond } = load;
-    const perRequest = load.oneRecordRequests ? 1 : Math.max(1, Math.min(Math.floor(BATCH_BYTES / recordBytes), recordsPerSecond ? Math.ceil(recordsPerSecond / 200) : Infinity));
+    const perRequest = load.oneRecordRequests
+      ? 1
+      : Math.max(1, Math.min(Math.floor(BATCH_BYTES / recordBytes), recordsPerSecond ? Math.ceil(recordsPerSecond / 200) : Infinity));
     const connection = await Connection.open(load.bootstrapServers);
     const frames = Array.from({ length: partitions }, (_, partition) => produceFrame(load, partition, perRequest, recordBytes));
-    const next = new Array<number>(partitions).fill(0), latencies = new Latencies();
-    let sent = 0, turn = 0;
+    const next = new Array<number>(partitions).fill(0),
+      latencies = new Latencies();
+    let sent = 0,
+      turn = 0;
     const startedMs = performance.now();
     const lane = async () => {
       while (sent < records) {
-        const count = Math.min(perRequest, records - sent), partition = turn++ % partitions;
-        const dueMs = recordsPerSecond ? startedMs + sent / recordsPerSecond * 1000 : 0;
+        const count = Math.min(perRequest, records - sent),
+          partition = turn++ % partitions;
+        const dueMs = recordsPerSecond ? startedMs + (sent / recordsPerSecond) * 1000 : 0;
         sent += count;
         if (dueMs > performance.now()) await new Promise((done) => setTimeout(done, dueMs - performance.now()));
         const frame = count === perRequest ? frames[partition]! : produceFrame(load, partition, count, recordBytes);
-        const firstOffset = next[partition]!, atMs = performance.now();
+        const firstOffset = next[partition]!,
+          atMs = performance.now();
         next[partition]! += count;
         onSent(partition, firstOffset, atMs);
         const { body } = decodeResponseFrame(Produce, PRODUCE_VERSION, await connection.send(frame));
@@ -169,14 +183,23 @@ export class NodeDriver implements Driver {
       while (got < load.records) {
         const partitions = offsets.map((fetchOffset, partition) => ({ partition, fetchOffset, partitionMaxBytes: PARTITION_FETCH_BYTES }));
         const request = { maxWaitMs: 500, minBytes: 1, maxBytes: FETCH_BYTES, topics: [{ topic: load.topic, partitions }], forgottenTopicsData: [] };
-        const { body } = decodeResponseFrame(Fetch, FETCH_VERSION, await connection.send(encodeRequestFrame(Fetch, FETCH_VERSION, { correlationId: 0, clientId: 'ottla-bench' }, request)));
+        const { body } = decodeResponseFrame(
+          Fetch,
+          FETCH_VERSION,
+          await connection.send(encodeRequestFrame(Fetch, FETCH_VERSION, { correlationId: 0, clientId: 'ottla-bench' }, request)),
+        );
         const atMs = performance.now();
         if (body.errorCode !== 0) throw new Error(`fetch: error ${body.errorCode}`);
         for (const { partitionIndex, errorCode, records } of body.responses[0]?.partitions ?? []) {
           if (errorCode !== 0) throw new Error(`fetch of ${load.topic}/${partitionIndex}: error ${errorCode}`);
           // The last batch may be cut off by the limit of bytes.
-          for (let at = 0; records && at + batch.RECORD_BATCH_OVERHEAD <= records.length && at + batch.sizeInBytes(records, at) <= records.length; at += batch.sizeInBytes(records, at)) {
-            if (batch.baseOffset(records, at) !== offsets[partitionIndex]) throw new Error(`${load.topic}/${partitionIndex}: a batch of offset ${batch.baseOffset(records, at)}, not ${offsets[partitionIndex]}`);
+          for (
+            let at = 0;
+            records && at + batch.RECORD_BATCH_OVERHEAD <= records.length && at + batch.sizeInBytes(records, at) <= records.length;
+            at += batch.sizeInBytes(records, at)
+          ) {
+            if (batch.baseOffset(records, at) !== offsets[partitionIndex])
+              throw new Error(`${load.topic}/${partitionIndex}: a batch of offset ${batch.baseOffset(records, at)}, not ${offsets[partitionIndex]}`);
             onBatch(partitionIndex, batch.baseOffset(records, at), batch.recordCount(records, at), atMs);
             got += batch.recordCount(records, at);
             offsets[partitionIndex] = batch.nextOffset(records, at);
@@ -191,7 +214,8 @@ export class NodeDriver implements Driver {
 
   /** The topic is fresh, so its beginning is its end. */
   async follow(load: FollowLoad): Promise<LoadResult> {
-    const sentMs = Array.from({ length: load.partitions }, () => new Map<number, number>()), latencies = new Latencies();
+    const sentMs = Array.from({ length: load.partitions }, () => new Map<number, number>()),
+      latencies = new Latencies();
     const consumed = this.#consume(load, (partition, firstOffset, records, atMs) => latencies.add(atMs - sentMs[partition]!.get(firstOffset)!, records));
     const [result] = await Promise.all([consumed, this.#produce(load, (partition, firstOffset, atMs) => sentMs[partition]!.set(firstOffset, atMs))]);
     return { ...result, p50Ms: latencies.at(0.5), p99Ms: latencies.at(0.99) };

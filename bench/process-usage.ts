@@ -34,7 +34,8 @@ export function processTree(pid: number): number[] {
   return tree;
 }
 
-// /proc/PID/stat after "pid (name) ": state:0 ppid:1 ... utime:11 stime:12 cutime:13 cstime:14. The name may hold blanks and brackets, so the cut is at the last one.
+// /proc/PID/stat after "pid (name) ": state:0 ppid:1 ... utime:11 stime:12 cutime:13 cstime:14. The name may hold
+// blanks and brackets, so the cut is at the last one.
 const PARENT_FIELD = 1;
 const CPU_FIELDS = [11, 12, 13, 14];
 
@@ -65,7 +66,9 @@ export function cpuSeconds(pid: number): number {
 
 /** Sums over the tree of `pid`. Shared pages count once for each process that maps them, as in every RSS. */
 export function usage(pid: number): Usage {
-  let cpu = 0, rss = 0, peak = 0;
+  let cpu = 0,
+    rss = 0,
+    peak = 0;
   for (const each of processTree(pid)) {
     const status = procFile(each, 'status') ?? '';
     cpu += cpuSeconds(each);

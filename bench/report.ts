@@ -1,6 +1,9 @@
 /** What a benchmark found: medians over rounds, ratios of ottla to the reference, one table. Promises: every round's numbers are kept beside the medians. */
 import type { Measurement, Scenario } from './scenario.ts';
 
+/** Above this the numbers are of the neighbours as much as of the brokers. */
+const FOREIGN_CPU_SHARE_MAX = 0.1;
+
 export interface Row {
   readonly scenario: Scenario;
   readonly driver: string;
@@ -41,12 +44,14 @@ export function medianOf(measurements: readonly Measurement[], metric: Metric): 
 export function reached(row: Row): { throughput: number; cpu: number; ok: boolean } | null {
   const { goal } = row.scenario;
   const cpuMetric = row.scenario.load === 'one-record' ? 'cpuSecondsPer100kRequests' : 'cpuSecondsPerGb';
-  const throughput = ratio(row, 'recordsPerSecond'), cpu = ratio(row, cpuMetric);
+  const throughput = ratio(row, 'recordsPerSecond'),
+    cpu = ratio(row, cpuMetric);
   return goal === undefined || throughput === null || cpu === null ? null : { throughput, cpu, ok: throughput >= goal.throughputMin && cpu <= goal.cpuMax };
 }
 
 function ratio(row: Row, metric: Metric): number | null {
-  const ours = medianOf(row.rounds.ottla, metric), theirs = medianOf(row.rounds.reference, metric);
+  const ours = medianOf(row.rounds.ottla, metric),
+    theirs = medianOf(row.rounds.reference, metric);
   return ours === null || theirs === null ? null : ours / theirs;
 }
 
@@ -64,6 +69,20 @@ function cell(ours: number | null, theirs: number | null): string {
   return `${figure(ours)} / ${figure(theirs)}${times}`;
 }
 
+/** One measurement in a line, for whoever watches. */
+export function describeMeasurement(result: Measurement): string {
+  const ms = (value: number | null) => (value === null ? '-' : value.toFixed(1));
+  return [
+    `${(result.bytesPerSecond / 1e6).toFixed(1)} MB/s`,
+    `${Math.round(result.recordsPerSecond)} records/s`,
+    `p50 ${ms(result.p50Ms)} p99 ${ms(result.p99Ms)} ms`,
+    `peak ${(result.peakRssBytes / 1e6).toFixed(0)} MB`,
+    `CPU ${result.cpuSecondsPerGb.toFixed(2)} s/GB`,
+    ...(result.cpuSecondsPer100kRequests === null ? [] : [`${result.cpuSecondsPer100kRequests.toFixed(2)} s/100,000`]),
+    `others ${(result.foreignCpuShare * 100).toFixed(0)} %`,
+  ].join(', ');
+}
+
 export function table(report: Report): string {
   const lines: string[] = [];
   const over = (row: Row, metric: Metric, unit: number) => {
@@ -74,17 +93,32 @@ export function table(report: Report): string {
   lines.push(`Each cell: ottla / ${report.versions.reference ?? 'reference'} (ratio), medians.`, '');
   lines.push(`| ${header.join(' | ')} |`, `|${header.map((_, i) => (i < 2 ? '---' : '--:')).join('|')}|`);
   for (const row of report.rows) {
-    const { goal } = row.scenario, verdict = reached(row);
-    lines.push(`| ${[row.scenario.name, row.driver, over(row, 'bytesPerSecond', 1e6), over(row, 'recordsPerSecond', 1), over(row, 'p50Ms', 1), over(row, 'p99Ms', 1),
-      over(row, 'peakRssBytes', 1e6), over(row, 'cpuSecondsPerGb', 1), over(row, 'cpuSecondsPer100kRequests', 1),
-      goal ? `>= ${goal.throughputMin}, CPU <= ${goal.cpuMax}${verdict === null ? '' : verdict.ok ? ': reached' : ': missed'}` : ''].join(' | ')} |`);
+    const { goal } = row.scenario,
+      verdict = reached(row);
+    lines.push(
+      `| ${[
+        row.scenario.name,
+        row.driver,
+        over(row, 'bytesPerSecond', 1e6),
+        over(row, 'recordsPerSecond', 1),
+        over(row, 'p50Ms', 1),
+        over(row, 'p99Ms', 1),
+        over(row, 'peakRssBytes', 1e6),
+        over(row, 'cpuSecondsPerGb', 1),
+        over(row, 'cpuSecondsPer100kRequests', 1),
+        goal ? `>= ${goal.throughputMin}, CPU <= ${goal.cpuMax}${verdict === null ? '' : verdict.ok ? ': reached' : ': missed'}` : '',
+      ].join(' | ')} |`,
+    );
   }
   const { ottla, reference } = report.idle;
   lines.push('', `ready after start, ms: ${cell(medianOrNull(ottla.readyMs), medianOrNull(reference.readyMs))}`);
   lines.push(`idle memory, MB: ${cell(million(medianOrNull(ottla.idleRssBytes)), million(medianOrNull(reference.idleRssBytes)))}`, '');
   lines.push(`machine: ${report.machine}`, `brokers: ${report.versions.ottla ?? '-'}; ${report.versions.reference ?? '-'}`, ...report.settings);
   const foreign = Math.max(0, ...report.rows.flatMap((row) => [...row.rounds.ottla, ...row.rounds.reference]).map((each) => each.foreignCpuShare));
-  lines.push(`CPU used by other processes while measuring: at most ${(foreign * 100).toFixed(0)} % of the machine${foreign > 0.1 ? ' -- the machine was not quiet, do not quote these numbers' : ''}`);
+  const warning = foreign > FOREIGN_CPU_SHARE_MAX ? ' -- the machine was not quiet, do not quote these numbers' : '';
+  lines.push(
+    `CPU used by other processes while measuring: at most ${(foreign * 100).toFixed(0)} % of the machine${warning}`,
+  );
   return lines.join('\n');
 }
 

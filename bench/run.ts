@@ -5,19 +5,19 @@
  *   --brokers ottla,reference   --drivers librdkafka,Java (and node)   --dir DIR for the brokers' data   --time-limit-s N (2400): no new round after that
  *
  * Promises: both brokers run with the settings of one node and their defaults beside; a fresh broker each round, warmed before the first row; no process
- * is left behind. What cannot run (no Java, no compiler) is said and left out. Exit status 1 when a goal was measured and missed.
+ * is left behind. What cannot run (no Java, no compiler) is said and left out. Exit status 1 when a row failed or a goal was measured and missed.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type BrokerKind, type BrokerProcess, startBrokerProcess } from './broker-process.ts';
+import { type BrokerKind, type BrokerProcess, logTail, startBrokerProcess } from './broker-process.ts';
 import type { Driver } from './driver.ts';
 import { Java } from './java.ts';
 import { Librdkafka } from './librdkafka.ts';
 import { NodeDriver } from './node.ts';
 import { restartPeak, usage } from './process-usage.ts';
-import { type Idle, type Report, type Row, reached, table } from './report.ts';
+import { type Idle, type Report, type Row, describeMeasurement, reached, table } from './report.ts';
 import { Bench, type MeasuredBroker, type Scenario, scaled, scenarios, settleDisk } from './scenario.ts';
 
 const IDLE_MS = 3_000;
@@ -25,16 +25,23 @@ const STARTS_PER_ROUND = 3;
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string' }, only: { type: 'string', default: '' }, quick: { type: 'boolean', default: false }, json: { type: 'string' },
-    brokers: { type: 'string', default: 'ottla,reference' }, drivers: { type: 'string', default: 'librdkafka,Java' }, dir: { type: 'string', default: tmpdir() },
+    rounds: { type: 'string' },
+    only: { type: 'string', default: '' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    brokers: { type: 'string', default: 'ottla,reference' },
+    drivers: { type: 'string', default: 'librdkafka,Java' },
+    dir: { type: 'string', default: tmpdir() },
     'time-limit-s': { type: 'string', default: '2400' },
   },
 });
 
+let failed = false;
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
 async function prepared(): Promise<{ drivers: Driver[]; versions: string[] }> {
-  const drivers: Driver[] = [], versions: string[] = [];
+  const drivers: Driver[] = [],
+    versions: string[] = [];
   for (const driver of [new Librdkafka(), new Java(), new NodeDriver()] as Driver[]) {
     if (!values.drivers.split(',').includes(driver.name)) continue;
     try {
@@ -53,10 +60,23 @@ function measured(broker: BrokerProcess): MeasuredBroker {
 
 /** Not accounted: gives both brokers' compilers the code of every row, and the clients' files a place in the page cache. */
 async function warm(bench: Bench): Promise<void> {
-  for (const scenario of scaled(scenarios.filter((each) => each.recordsPerSecond === undefined), 10)) await bench.run(scenario);
+  const unpaced = scenarios.filter((each) => each.recordsPerSecond === undefined);
+  for (const scenario of scaled(unpaced, 10)) await bench.run(scenario);
 }
 
-async function round(kind: BrokerKind, dir: string, drivers: Driver[], wanted: (scenario: Scenario, driver: Driver) => boolean, rows: Row[], idle: Idle, sizes: Scenario[]): Promise<string> {
+interface RoundOptions {
+  readonly kind: BrokerKind;
+  readonly dir: string;
+  readonly drivers: readonly Driver[];
+  readonly sizes: readonly Scenario[];
+  readonly wanted: (scenario: Scenario, driver: Driver) => boolean;
+  /** Both are added to. */
+  readonly rows: Row[];
+  readonly idle: Idle;
+}
+
+/** One broker's round. Resolves with its version; a row that fails is said and left out, the others go on. */
+async function round({ kind, dir, drivers, sizes, wanted, rows, idle }: RoundOptions): Promise<string> {
   for (let start = 0; start < STARTS_PER_ROUND; start++) {
     const fresh = mkdtempSync(join(dir, `${kind}-start-`));
     const broker = await startBrokerProcess({ kind, dir: fresh });
@@ -74,14 +94,21 @@ async function round(kind: BrokerKind, dir: string, drivers: Driver[], wanted: (
       const bench = new Bench({ broker: measured(broker), driver, cores: cpus().length, settle: settleDisk, ...(previous && { previous }) });
       if (!previous) await warm(bench);
       previous = bench;
-      for (const scenario of sizes) {
-        if (!wanted(scenario, driver)) continue;
+      for (const scenario of sizes.filter((each) => wanted(each, driver))) {
         let row = rows.find((each) => each.scenario === scenario && each.driver === driver.name);
-        if (!row) rows.push(row = { scenario, driver: driver.name, rounds: { ottla: [], reference: [] } });
-        const result = await bench.run(scenario);
-        row.rounds[kind].push(result);
-        say(`${kind}: ${driver.name} ${scenario.name}: ${(result.bytesPerSecond / 1e6).toFixed(1)} MB/s, ${Math.round(result.recordsPerSecond)}/s, p50 ${result.p50Ms?.toFixed(1) ?? '-'} p99 ${result.p99Ms?.toFixed(1) ?? '-'} ms, `
-          + `peak ${(result.peakRssBytes / 1e6).toFixed(0)} MB, CPU ${result.cpuSecondsPerGb.toFixed(2)} s/GB${result.cpuSecondsPer100kRequests === null ? '' : ` ${result.cpuSecondsPer100kRequests.toFixed(2)} s/100k`}, others ${(result.foreignCpuShare * 100).toFixed(0)} %`);
+        if (!row) {
+          row = { scenario, driver: driver.name, rounds: { ottla: [], reference: [] } };
+          rows.push(row);
+        }
+        const label = `${kind}: ${driver.name} ${scenario.name}`;
+        try {
+          const result = await bench.run(scenario);
+          row.rounds[kind].push(result);
+          say(`${label}: ${describeMeasurement(result)}`);
+        } catch (error) {
+          failed = true;
+          say(`${label}: FAILED: ${(error as Error).message}\n${logTail(broker.logFile, 5)}`);
+        }
       }
     }
     return broker.version;
@@ -94,7 +121,8 @@ async function round(kind: BrokerKind, dir: string, drivers: Driver[], wanted: (
 async function main(): Promise<number> {
   const { drivers, versions } = await prepared();
   const only = new RegExp(values.only);
-  const wanted = (scenario: Scenario, driver: Driver) => only.test(`${driver.name} ${scenario.name}`) && (scenario.drivers ?? [driver.name]).includes(driver.name);
+  const wanted = (scenario: Scenario, driver: Driver) =>
+    only.test(`${driver.name} ${scenario.name}`) && (scenario.drivers ?? [driver.name]).includes(driver.name);
   const sizes = values.quick ? scaled(scenarios, 20) : [...scenarios];
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   const kinds = values.brokers.split(',') as BrokerKind[];
@@ -102,13 +130,14 @@ async function main(): Promise<number> {
   const dir = mkdtempSync(join(values.dir, 'ottla-bench-'));
   process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143)); // 'exit' ends the brokers and the drivers
   process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
-  const rows: Row[] = [], idle = { ottla: { readyMs: [], idleRssBytes: [] }, reference: { readyMs: [], idleRssBytes: [] } } satisfies Report['idle'];
+  const rows: Row[] = [];
+  const idle = { ottla: { readyMs: [], idleRssBytes: [] }, reference: { readyMs: [], idleRssBytes: [] } } satisfies Report['idle'];
   const found: { ottla?: string; reference?: string } = {};
   const loadBefore = loadavg()[0]!;
   let done = 0;
   for (; done < rounds && performance.now() < deadlineMs; done++) {
     // Alternately first, so that a machine that slows down or warms up favours neither.
-    for (const kind of done % 2 ? [...kinds].reverse() : kinds) found[kind] = await round(kind, dir, drivers, wanted, rows, idle[kind], sizes);
+    for (const kind of done % 2 ? [...kinds].reverse() : kinds) found[kind] = await round({ kind, dir, drivers, sizes, wanted, rows, idle: idle[kind] });
   }
   if (done < rounds) say(`stopped after ${done} of ${rounds} rounds: the time limit has passed`);
   const report: Report = {
@@ -116,14 +145,17 @@ async function main(): Promise<number> {
     date: new Date().toISOString(),
     settings: [
       `clients: ${versions.join('; ')}; acks=all, no compression, clients and broker on the same machine over loopback`,
-      `${done} rounds, ${values.quick ? 'a twentieth of' : 'all'} the records: ${sizes.map((each) => `${each.name} ${each.records.toLocaleString('en-US')}`).join('; ')}`,
-      'each round: a fresh broker of one node, replication factor 1, defaults beside (the reference: -Xmx1g), warmed with a tenth of each load; the disk is synced before each row, and never by the broker in between',
+      `${done} rounds; records: ${sizes.map(({ name, records }) => `${name} ${records.toLocaleString('en-US')}`).join('; ')}`,
+      'each round: a fresh broker of one node, replication factor 1, defaults beside (the reference: -Xmx1g), warmed with a tenth of each load',
+      'the disk is synced before each row; memory is the highest of that row',
     ],
-    versions: found, idle, rows,
+    versions: found,
+    idle,
+    rows,
   };
   process.stdout.write(`${table(report)}\n`);
   if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 1)}\n`);
-  return rows.some((row) => reached(row)?.ok === false) ? 1 : 0;
+  return failed || rows.some((row) => reached(row)?.ok === false) ? 1 : 0;
 }
 
 process.exitCode = await main();

@@ -25,11 +25,26 @@ export interface Scenario {
 export const scenarios: readonly Scenario[] = [
   { name: 'produce 100 B, 1 partition', load: 'produce', partitions: 1, recordBytes: 100, records: 10_000_000, goal: { throughputMin: 1, cpuMax: 0.6 } },
   { name: 'produce 1 KiB, 6 partitions', load: 'produce', partitions: 6, recordBytes: 1024, records: 2_000_000, goal: { throughputMin: 1, cpuMax: 0.8 } },
-  { name: 'produce 100 B, one-record requests', load: 'one-record', partitions: 1, recordBytes: 100, records: 300_000, goal: { throughputMin: 1, cpuMax: 0.5 } },
+  {
+    name: 'produce 100 B, one-record requests',
+    load: 'one-record',
+    partitions: 1,
+    recordBytes: 100,
+    records: 300_000,
+    goal: { throughputMin: 1, cpuMax: 0.5 },
+  },
   { name: 'produce 1 KiB at 5,000/s', load: 'produce', partitions: 6, recordBytes: 1024, records: 50_000, recordsPerSecond: 5_000 },
   { name: 'consume 100 B from file', load: 'consume', partitions: 1, recordBytes: 100, records: 10_000_000, goal: { throughputMin: 1, cpuMax: 0.6 } },
   { name: 'consume 1 KiB from file', load: 'consume', partitions: 6, recordBytes: 1024, records: 2_000_000, goal: { throughputMin: 1, cpuMax: 0.8 } },
-  { name: 'consume 1 KiB from tail at 50,000/s', load: 'follow', partitions: 6, recordBytes: 1024, records: 500_000, recordsPerSecond: 50_000, goal: { throughputMin: 0.98, cpuMax: 0.8 } },
+  {
+    name: 'consume 1 KiB from tail at 50,000/s',
+    load: 'follow',
+    partitions: 6,
+    recordBytes: 1024,
+    records: 500_000,
+    recordsPerSecond: 50_000,
+    goal: { throughputMin: 0.98, cpuMax: 0.8 },
+  },
   { name: 'produce 5 GB of 1 KiB', load: 'produce', partitions: 6, recordBytes: 1024, records: 5_000_000, drivers: ['librdkafka', 'node'] },
 ];
 
@@ -98,7 +113,10 @@ export class Bench {
   async #account(recordBytes: number, oneRecord: boolean, load: () => Promise<LoadResult>): Promise<Measurement> {
     this.#settle();
     this.#broker.restartPeak();
-    const before = this.#broker.usage(), machineBefore = machineCpuSeconds(), ownBefore = cpuSeconds(process.pid), startedMs = performance.now();
+    const before = this.#broker.usage(),
+      machineBefore = machineCpuSeconds(),
+      ownBefore = cpuSeconds(process.pid),
+      startedMs = performance.now();
     const result = await load();
     const wallSeconds = (performance.now() - startedMs) / 1000;
     const after = this.#broker.usage();
@@ -106,12 +124,12 @@ export class Bench {
     const foreign = machineCpuSeconds() - machineBefore - cpu - (cpuSeconds(process.pid) - ownBefore);
     return {
       recordsPerSecond: result.records / result.seconds,
-      bytesPerSecond: result.records * recordBytes / result.seconds,
+      bytesPerSecond: (result.records * recordBytes) / result.seconds,
       p50Ms: result.p50Ms ?? null,
       p99Ms: result.p99Ms ?? null,
       peakRssBytes: after.peakRssBytes,
-      cpuSecondsPerGb: cpu / (result.records * recordBytes) * 1e9,
-      cpuSecondsPer100kRequests: oneRecord ? cpu / result.records * 1e5 : null,
+      cpuSecondsPerGb: (cpu / (result.records * recordBytes)) * 1e9,
+      cpuSecondsPer100kRequests: oneRecord ? (cpu / result.records) * 1e5 : null,
       foreignCpuShare: Math.max(0, foreign / wallSeconds / this.#cores),
     };
   }

@@ -8,7 +8,9 @@ import { cpuSeconds, machineCpuSeconds, processTree, restartPeak, usage } from '
 /** There is no /proc elsewhere. */
 describe.skipIf(platform() !== 'linux')('/proc', () => {
   let child: ChildProcess | undefined;
-  afterEach(() => { child?.kill('SIGKILL'); });
+  afterEach(() => {
+    child?.kill('SIGKILL');
+  });
 
   /** A Node that runs `script`, says so, and waits; SIGTERM ends it. */
   async function node(script: string): Promise<number> {
@@ -19,7 +21,9 @@ describe.skipIf(platform() !== 'linux')('/proc', () => {
 
   test('CPU of a process, of the machine, and of a child that has ended', async () => {
     const machine = machineCpuSeconds();
-    const pid = await node(`require('child_process').execFileSync(process.execPath, ['-e', 'const end = process.cpuUsage().user + 300000; while (process.cpuUsage().user < end);'])`);
+    const pid = await node(
+      `require('child_process').execFileSync(process.execPath, ['-e', 'const end = process.cpuUsage().user + 300000; while (process.cpuUsage().user < end);'])`,
+    );
     expect(cpuSeconds(pid)).toBeGreaterThan(0.29);
     expect(usage(pid).cpuSeconds).toBeGreaterThanOrEqual(cpuSeconds(pid) - 0.01);
     expect(machineCpuSeconds() - machine).toBeGreaterThan(0.29);
@@ -35,7 +39,12 @@ describe.skipIf(platform() !== 'linux')('/proc', () => {
   });
 
   test('the peak of memory, and a new one', async () => {
-    const pid = await node(`{ let big = Buffer.alloc(200e6, 1); big = null; gc(); gc() }`.replaceAll('gc()', 'require("v8").setFlagsFromString("--expose-gc"), require("vm").runInNewContext("gc")()'));
+    const pid = await node(
+      `{ let big = Buffer.alloc(200e6, 1); big = null; gc(); gc() }`.replaceAll(
+        'gc()',
+        'require("v8").setFlagsFromString("--expose-gc"), require("vm").runInNewContext("gc")()',
+      ),
+    );
     const before = usage(pid);
     expect(before.peakRssBytes).toBeGreaterThan(200e6);
     expect(before.rssBytes).toBeLessThan(150e6);

@@ -4,10 +4,22 @@ import { type Report, type Row, median, medianOf, reached, table } from '../../b
 import type { Measurement, Scenario } from '../../bench/scenario.ts';
 
 const measurement = (recordsPerSecond: number, cpuSecondsPerGb: number, more: Partial<Measurement> = {}): Measurement => ({
-  recordsPerSecond, bytesPerSecond: recordsPerSecond * 100, p50Ms: 1, p99Ms: 2, peakRssBytes: 50e6, cpuSecondsPerGb, cpuSecondsPer100kRequests: null, foreignCpuShare: 0, ...more,
+  recordsPerSecond,
+  bytesPerSecond: recordsPerSecond * 100,
+  p50Ms: 1,
+  p99Ms: 2,
+  peakRssBytes: 50e6,
+  cpuSecondsPerGb,
+  cpuSecondsPer100kRequests: null,
+  foreignCpuShare: 0,
+  ...more,
 });
 const scenario: Scenario = { name: 'produce', load: 'produce', partitions: 1, recordBytes: 100, records: 1000, goal: { throughputMin: 1, cpuMax: 0.6 } };
-const row = (ours: Measurement[], theirs: Measurement[], of: Scenario = scenario): Row => ({ scenario: of, driver: 'librdkafka', rounds: { ottla: ours, reference: theirs } });
+const row = (ours: Measurement[], theirs: Measurement[], of: Scenario = scenario): Row => ({
+  scenario: of,
+  driver: 'librdkafka',
+  rounds: { ottla: ours, reference: theirs },
+});
 
 test('median of odd, even and no numbers', () => {
   expect([median([3, 1, 2]), median([4, 1, 2, 3]), median([7])]).toEqual([2, 2.5, 7]);
@@ -20,7 +32,9 @@ test('a metric that no round measured has no median', () => {
 });
 
 test('one slow round of three does not decide', () => {
-  const verdict = reached(row([measurement(300, 2), measurement(10, 9), measurement(310, 2)], [measurement(150, 6), measurement(145, 6.5), measurement(148, 7)]));
+  const verdict = reached(
+    row([measurement(300, 2), measurement(10, 9), measurement(310, 2)], [measurement(150, 6), measurement(145, 6.5), measurement(148, 7)]),
+  );
   expect(verdict).toMatchObject({ ok: true });
   expect(verdict!.throughput).toBeCloseTo(300 / 148);
   expect(verdict!.cpu).toBeCloseTo(2 / 6.5);
@@ -49,18 +63,27 @@ test('without the other broker, or without a goal, there is no verdict', () => {
 
 test('the table', () => {
   const report: Report = {
-    machine: '2 x something', date: '2026-01-01T00:00:00Z', settings: ['some settings'], versions: { ottla: 'ottla 1', reference: 'Kafka 4' },
+    machine: '2 x something',
+    date: '2026-01-01T00:00:00Z',
+    settings: ['some settings'],
+    versions: { ottla: 'ottla 1', reference: 'Kafka 4' },
     idle: { ottla: { readyMs: [100, 120], idleRssBytes: [80e6] }, reference: { readyMs: [2200], idleRssBytes: [320e6] } },
     rows: [row([measurement(1_234_567, 2)], [measurement(1_000_000, 6)]), row([measurement(5, 1, { foreignCpuShare: 0.3 })], [measurement(10, 1)])],
   };
   expect(table(report).split('\n')).toEqual([
-    'Each cell: ottla / Kafka 4 (ratio), medians.', '',
+    'Each cell: ottla / Kafka 4 (ratio), medians.',
+    '',
     '| load | client | MB/s | records/s | p50 ms | p99 ms | peak MB | CPU s/GB | CPU s/100,000 requests | goal |',
     '|---|---|--:|--:|--:|--:|--:|--:|--:|--:|',
     '| produce | librdkafka | 123 / 100 (1.23) | 1,234,567 / 1,000,000 (1.23) | 1 / 1 (1.00) | 2 / 2 (1.00) | 50 / 50 (1.00) | 2 / 6 (0.33) | - | >= 1, CPU <= 0.6: reached |',
-    '| produce | librdkafka | 0.0005 / 0.001 (0.50) | 5 / 10 (0.50) | 1 / 1 (1.00) | 2 / 2 (1.00) | 50 / 50 (1.00) | 1 / 1 (1.00) | - | >= 1, CPU <= 0.6: missed |', '',
-    'ready after start, ms: 110 / 2,200 (0.05)', 'idle memory, MB: 80 / 320 (0.25)', '',
-    'machine: 2 x something', 'brokers: ottla 1; Kafka 4', 'some settings',
+    '| produce | librdkafka | 0.0005 / 0.001 (0.50) | 5 / 10 (0.50) | 1 / 1 (1.00) | 2 / 2 (1.00) | 50 / 50 (1.00) | 1 / 1 (1.00) | - | >= 1, CPU <= 0.6: missed |',
+    '',
+    'ready after start, ms: 110 / 2,200 (0.05)',
+    'idle memory, MB: 80 / 320 (0.25)',
+    '',
+    'machine: 2 x something',
+    'brokers: ottla 1; Kafka 4',
+    'some settings',
     'CPU used by other processes while measuring: at most 30 % of the machine -- the machine was not quiet, do not quote these numbers',
   ]);
 });

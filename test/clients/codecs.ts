@@ -10,21 +10,26 @@ const XERIAL = Buffer.from('82534e415050590000000001' + '00000001', 'hex');
 function unxerial(data: Buffer): Buffer {
   if (!data.subarray(0, 8).equals(XERIAL.subarray(0, 8))) return uncompressSync(data) as Buffer;
   const blocks: Buffer[] = [];
-  for (let at = XERIAL.length; at < data.length; at += 4 + data.readInt32BE(at)) blocks.push(uncompressSync(data.subarray(at + 4, at + 4 + data.readInt32BE(at))) as Buffer);
+  for (let at = XERIAL.length; at < data.length; at += 4 + data.readInt32BE(at))
+    blocks.push(uncompressSync(data.subarray(at + 4, at + 4 + data.readInt32BE(at))) as Buffer);
   return Buffer.concat(blocks);
 }
 
 function xerial(data: Buffer): Buffer {
   const parts: Buffer[] = [XERIAL];
   for (let at = 0; at < data.length; at += 32768) {
-    const block: Buffer = compressSync(data.subarray(at, at + 32768)), length = Buffer.alloc(4);
+    const block: Buffer = compressSync(data.subarray(at, at + 32768)),
+      length = Buffer.alloc(4);
     length.writeInt32BE(block.length);
     parts.push(length, block);
   }
   return Buffer.concat(parts);
 }
 
-interface Codec { compress(data: Buffer): Buffer; decompress(data: Buffer): Buffer }
+interface Codec {
+  compress(data: Buffer): Buffer;
+  decompress(data: Buffer): Buffer;
+}
 
 function install(type: CompressionTypes, codec: Codec): void {
   (CompressionCodecs as Record<number, unknown>)[type] = () => ({

@@ -20,10 +20,31 @@ const numbered = (count: number) => Array.from({ length: count }, (_, i) => `val
 function codecCheck(codec: string): Check {
   return async (broker) => {
     const topic = `java-${codec}`;
-    await tool('kafka-console-producer', [...at(broker), '--topic', topic, '--compression-codec', codec, '--reader-property', 'parse.key=true', '--reader-property', 'key.separator=:'],
-      numbered(300).map((value, i) => `key ${i % 7}:${value}`).join('\n'));
-    const out = await tool('kafka-console-consumer', [...at(broker), '--topic', topic, '--from-beginning', '--max-messages', '300', '--timeout-ms', '30000', '--formatter-property', 'print.key=true', '--formatter-property', 'print.offset=true']);
-    assert.deepEqual(out.trimEnd().split('\n'), numbered(300).map((value, i) => `Offset:${i}\tkey ${i % 7}\t${value}`));
+    await tool(
+      'kafka-console-producer',
+      [...at(broker), '--topic', topic, '--compression-codec', codec, '--reader-property', 'parse.key=true', '--reader-property', 'key.separator=:'],
+      numbered(300)
+        .map((value, i) => `key ${i % 7}:${value}`)
+        .join('\n'),
+    );
+    const out = await tool('kafka-console-consumer', [
+      ...at(broker),
+      '--topic',
+      topic,
+      '--from-beginning',
+      '--max-messages',
+      '300',
+      '--timeout-ms',
+      '30000',
+      '--formatter-property',
+      'print.key=true',
+      '--formatter-property',
+      'print.offset=true',
+    ]);
+    assert.deepEqual(
+      out.trimEnd().split('\n'),
+      numbered(300).map((value, i) => `Offset:${i}\tkey ${i % 7}\t${value}`),
+    );
   };
 }
 
@@ -50,12 +71,37 @@ const checks: Record<string, Check> = {
     assert.equal((await tool('kafka-get-offsets', [...at(broker), '--topic', 'java-lz4', '--time', '1'])).trim(), 'java-lz4:0:0');
   },
   'kafka-consumer-groups: consume, describe, reset, delete': async (broker) => {
-    await tool('kafka-console-consumer', [...at(broker), '--topic', 'java-none', '--group', 'java-g', '--from-beginning', '--max-messages', '300', '--timeout-ms', '30000']);
-    const rows = async () => (await tool('kafka-consumer-groups', [...at(broker), '--describe', '--group', 'java-g'])).split('\n').filter((line) => line.startsWith('java-g')).map((line) => line.split(/\s+/).slice(0, 6).join(' '));
+    await tool('kafka-console-consumer', [
+      ...at(broker),
+      '--topic',
+      'java-none',
+      '--group',
+      'java-g',
+      '--from-beginning',
+      '--max-messages',
+      '300',
+      '--timeout-ms',
+      '30000',
+    ]);
+    const rows = async () =>
+      (await tool('kafka-consumer-groups', [...at(broker), '--describe', '--group', 'java-g']))
+        .split('\n')
+        .filter((line) => line.startsWith('java-g'))
+        .map((line) => line.split(/\s+/).slice(0, 6).join(' '));
     assert.deepEqual(await rows(), ['java-g java-none 0 300 300 0']);
     await tool('kafka-consumer-groups', [...at(broker), '--reset-offsets', '--group', 'java-g', '--topic', 'java-none', '--to-offset', '120', '--execute']);
     assert.deepEqual(await rows(), ['java-g java-none 0 120 300 180']);
-    const rest = await tool('kafka-console-consumer', [...at(broker), '--topic', 'java-none', '--group', 'java-g', '--max-messages', '180', '--timeout-ms', '30000']);
+    const rest = await tool('kafka-console-consumer', [
+      ...at(broker),
+      '--topic',
+      'java-none',
+      '--group',
+      'java-g',
+      '--max-messages',
+      '180',
+      '--timeout-ms',
+      '30000',
+    ]);
     assert.deepEqual(rest.trimEnd().split('\n'), numbered(300).slice(120));
     assert.match(await tool('kafka-consumer-groups', [...at(broker), '--list']), /^java-g$/m);
     assert.match(await tool('kafka-consumer-groups', [...at(broker), '--delete', '--group', 'java-g']), /successful/);
@@ -63,23 +109,76 @@ const checks: Record<string, Check> = {
   },
   'verifiable producer and consumer agree': async (broker) => {
     await tool('kafka-topics', [...at(broker), '--create', '--topic', 'java-v', '--partitions', '4']);
-    const json = (text: string) => text.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { name: string; value?: string; partition?: number; offset?: number; count?: number });
-    const sent = json(await tool('kafka-verifiable-producer', [...at(broker), '--topic', 'java-v', '--max-messages', '1000', '--acks', '-1'])).filter((each) => each.name === 'producer_send_success');
+    const json = (text: string) =>
+      text
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line) as { name: string; value?: string; partition?: number; offset?: number; count?: number });
+    const sent = json(await tool('kafka-verifiable-producer', [...at(broker), '--topic', 'java-v', '--max-messages', '1000', '--acks', '-1'])).filter(
+      (each) => each.name === 'producer_send_success',
+    );
     assert.equal(sent.length, 1000);
-    const read = json(await tool('kafka-verifiable-consumer', [...at(broker), '--topic', 'java-v', '--group-id', 'java-gv', '--max-messages', '1000', '--reset-policy', 'earliest', '--verbose'])).filter((each) => each.name === 'record_data');
+    const read = json(
+      await tool('kafka-verifiable-consumer', [
+        ...at(broker),
+        '--topic',
+        'java-v',
+        '--group-id',
+        'java-gv',
+        '--max-messages',
+        '1000',
+        '--reset-policy',
+        'earliest',
+        '--verbose',
+      ]),
+    ).filter((each) => each.name === 'record_data');
     const place = ({ partition, offset, value }: { partition?: number; offset?: number; value?: string }) => `${partition}/${offset}=${value}`;
     assert.deepEqual(read.map(place).sort(), sent.map(place).sort());
   },
   'kafka-producer-perf-test and kafka-consumer-perf-test': async (broker) => {
-    const produced = await tool('kafka-producer-perf-test', [...at(broker), '--topic', 'java-p', '--num-records', '50000', '--record-size', '200', '--throughput', '-1', '--command-property', 'acks=all', 'enable.idempotence=true', 'compression.type=lz4']);
+    const produced = await tool('kafka-producer-perf-test', [
+      ...at(broker),
+      '--topic',
+      'java-p',
+      '--num-records',
+      '50000',
+      '--record-size',
+      '200',
+      '--throughput',
+      '-1',
+      '--command-property',
+      'acks=all',
+      'enable.idempotence=true',
+      'compression.type=lz4',
+    ]);
     assert.match(produced, /^50000 records sent/m);
     const consumed = await tool('kafka-consumer-perf-test', [...at(broker), '--topic', 'java-p', '--num-records', '50000', '--timeout', '30000']);
     assert.ok(Number(consumed.split('\n').at(1)!.split(', ')[4]) >= 50_000, consumed);
   },
   'a consumer reads on while partitions are added': async (broker) => {
     await tool('kafka-topics', [...at(broker), '--create', '--topic', 'java-more', '--partitions', '1']);
-    const consumer = tool('kafka-console-consumer', [...at(broker), '--topic', 'java-more', '--group', 'java-more-g', '--from-beginning', '--max-messages', '40', '--timeout-ms', '40000', '--command-property', 'metadata.max.age.ms=500']);
-    const produce = (from: number) => tool('kafka-console-producer', [...at(broker), '--topic', 'java-more', '--command-property', 'partitioner.ignore.keys=true', 'batch.size=1'], numbered(40).slice(from, from + 20).join('\n'));
+    const consumer = tool('kafka-console-consumer', [
+      ...at(broker),
+      '--topic',
+      'java-more',
+      '--group',
+      'java-more-g',
+      '--from-beginning',
+      '--max-messages',
+      '40',
+      '--timeout-ms',
+      '40000',
+      '--command-property',
+      'metadata.max.age.ms=500',
+    ]);
+    const produce = (from: number) =>
+      tool(
+        'kafka-console-producer',
+        [...at(broker), '--topic', 'java-more', '--command-property', 'partitioner.ignore.keys=true', 'batch.size=1'],
+        numbered(40)
+          .slice(from, from + 20)
+          .join('\n'),
+      );
     await produce(0);
     await tool('kafka-topics', [...at(broker), '--alter', '--topic', 'java-more', '--partitions', '4']);
     await produce(20);
@@ -90,7 +189,10 @@ const checks: Record<string, Check> = {
 /** After the broker has stopped: Kafka's own reader goes over every file it left. */
 async function dumpLog(dataDir: string): Promise<void> {
   const dump = (args: readonly string[], file: string) => tool('kafka-dump-log', [...args, '--files', file]);
-  const files = (topicPartition: string, ending: string) => readdirSync(join(dataDir, topicPartition)).filter((name) => name.endsWith(ending)).map((name) => join(dataDir, topicPartition, name));
+  const files = (topicPartition: string, ending: string) =>
+    readdirSync(join(dataDir, topicPartition))
+      .filter((name) => name.endsWith(ending))
+      .map((name) => join(dataDir, topicPartition, name));
   for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
     const [log] = files(`java-${codec}-0`, '.log');
     const out = await dump(['--deep-iteration', '--print-data-log'], log!);
@@ -98,7 +200,9 @@ async function dumpLog(dataDir: string): Promise<void> {
     assert.match(out, new RegExp(`compresscodec: ${codec}`));
     assert.doesNotMatch(out, /isvalid: false/);
   }
-  const [log] = files('java-p-0', '.log'), [index] = files('java-p-0', '.index'), [timeIndex] = files('java-p-0', '.timeindex');
+  const [log] = files('java-p-0', '.log'),
+    [index] = files('java-p-0', '.index'),
+    [timeIndex] = files('java-p-0', '.timeindex');
   assert.match(await dump([], log!), /lastOffset: 49999 count: /);
   assert.doesNotMatch(await dump(['--index-sanity-check'], index!), /[Mm]ismatch|[Cc]orrupt/);
   assert.match(await dump(['--index-sanity-check'], index!), /passed sanity check/);
@@ -116,12 +220,20 @@ export const javaPart: Part = {
   name: 'java',
   async setUp() {
     need('java', 'mvn', 'unzip');
-    try { referenceDir(); } catch (error) { throw new Missing((error as Error).message); }
+    try {
+      referenceDir();
+    } catch (error) {
+      throw new Missing((error as Error).message);
+    }
   },
   async run({ kind, dir }): Promise<Result[]> {
     const broker = await startBrokerProcess({ kind, dir });
     let results: Result[];
-    try { results = await runChecks(checks, broker); } finally { await broker.stop(); }
-    return [...results, ...await runChecks({ 'kafka-dump-log reads every file': () => dumpLog(join(dir, 'data')) }, broker)];
+    try {
+      results = await runChecks(checks, broker);
+    } finally {
+      await broker.stop();
+    }
+    return [...results, ...(await runChecks({ 'kafka-dump-log reads every file': () => dumpLog(join(dir, 'data')) }, broker))];
   },
 };

@@ -3,13 +3,29 @@
  * OTTLA_TEST_BOOTSTRAP=HOST:PORT runs the same tests against a broker that is up already, Apache Kafka for one, which shows that they ask for what Kafka does.
  */
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import { type Admin, type Consumer, type ConsumerConfig, type EachMessagePayload, Kafka, type KafkaConfig, type Producer, type ProducerConfig, logLevel } from 'kafkajs';
+import {
+  type Admin,
+  type Consumer,
+  type ConsumerConfig,
+  type EachMessagePayload,
+  Kafka,
+  type KafkaConfig,
+  type Producer,
+  type ProducerConfig,
+  logLevel,
+} from 'kafkajs';
 import { startBroker } from '../../src/index.ts';
 
 export const externalBroker = process.env['OTTLA_TEST_BOOTSTRAP'];
 
 export function kafkaAt(bootstrapServers: string, config: Partial<KafkaConfig> = {}): Kafka {
-  return new Kafka({ clientId: 'test', brokers: bootstrapServers.split(','), logLevel: logLevel.NOTHING, retry: { initialRetryTime: 20, maxRetryTime: 200, retries: 50 }, ...config });
+  return new Kafka({
+    clientId: 'test',
+    brokers: bootstrapServers.split(','),
+    logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 20, maxRetryTime: 200, retries: 50 },
+    ...config,
+  });
 }
 
 let names = 0;
@@ -39,18 +55,29 @@ export function useBroker(): Fixture {
     await client.connect();
     return client;
   };
-  beforeAll(async () => { if (!externalBroker) broker = await startBroker({ memory: true }); });
-  afterEach(async () => { await Promise.all(open.splice(0).map((client) => client.disconnect())); });
-  afterAll(async () => { await broker?.stop(); });
+  beforeAll(async () => {
+    if (!externalBroker) broker = await startBroker({ memory: true });
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((client) => client.disconnect()));
+  });
+  afterAll(async () => {
+    await broker?.stop();
+  });
   const fixture: Fixture = {
-    get bootstrapServers() { return externalBroker ?? broker!.bootstrapServers; },
-    get broker() { return broker; },
+    get bootstrapServers() {
+      return externalBroker ?? broker!.bootstrapServers;
+    },
+    get broker() {
+      return broker;
+    },
     kafka: (config) => kafkaAt(fixture.bootstrapServers, config),
     admin: () => opened(fixture.kafka().admin()),
     producer: (config) => opened(fixture.kafka().producer(config)),
     consumer: (config) => opened(fixture.kafka().consumer({ groupId: uniqueName('group'), maxWaitTimeInMs: 100, heartbeatInterval: 100, ...config })),
     async topic(partitions = 1, configs = {}) {
-      const topic = uniqueName('topic'), admin = fixture.kafka().admin();
+      const topic = uniqueName('topic'),
+        admin = fixture.kafka().admin();
       await admin.connect();
       const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
       await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }], waitForLeaders: true });
@@ -90,7 +117,7 @@ export class Inbox {
 export function assignmentWhere(consumer: Consumer, topic: string, wanted: (partitions: number[]) => boolean): Promise<number[]> {
   return new Promise((done) => {
     const off = consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-      const partitions = [...payload.memberAssignment[topic] ?? []].sort((a, b) => a - b);
+      const partitions = [...(payload.memberAssignment[topic] ?? [])].sort((a, b) => a - b);
       if (!wanted(partitions)) return;
       off();
       done(partitions);

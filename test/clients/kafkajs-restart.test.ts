@@ -37,15 +37,19 @@ test('producers and a group go on over three restarts', async () => {
   await broker.createTopics([{ name: 'orders', numPartitions: 3 }]);
   const kafka = kafkaAt(broker.bootstrapServers);
   const producer = await connected(kafka.producer({ idempotent: true, maxInFlightRequests: 1 }));
-  const consumer = await connected(kafka.consumer({ groupId: 'shop', maxWaitTimeInMs: 100, heartbeatInterval: 100, retry: { retries: 1000, initialRetryTime: 20, maxRetryTime: 200 } }));
+  const consumer = await connected(
+    kafka.consumer({ groupId: 'shop', maxWaitTimeInMs: 100, heartbeatInterval: 100, retry: { retries: 1000, initialRetryTime: 20, maxRetryTime: 200 } }),
+  );
   const inbox = new Inbox();
   await consumer.subscribe({ topic: 'orders', fromBeginning: true });
   await consumer.run({ eachMessage: inbox.eachMessage });
 
-  const sent: string[] = [], offsets = [0, 0, 0];
+  const sent: string[] = [],
+    offsets = [0, 0, 0];
   const send = async (round: number) => {
     for (let i = 0; i < 30; i++) {
-      const partition = i % 3, value = `${round} ${i}`;
+      const partition = i % 3,
+        value = `${round} ${i}`;
       const [answer] = await producer.send({ topic: 'orders', messages: [{ partition, value }] });
       expect(answer).toMatchObject({ partition, baseOffset: String(offsets[partition]!++) });
       sent.push(value);
@@ -61,23 +65,35 @@ test('producers and a group go on over three restarts', async () => {
   await inbox.when(() => new Set(inbox.values).size === sent.length);
   expect([...new Set(inbox.values)].sort()).toEqual([...sent].sort());
 
-  const reader = await connected(kafka.consumer({ groupId: 'auditor', maxWaitTimeInMs: 100 })), everything = new Inbox();
+  const reader = await connected(kafka.consumer({ groupId: 'auditor', maxWaitTimeInMs: 100 })),
+    everything = new Inbox();
   await reader.subscribe({ topic: 'orders', fromBeginning: true });
   await reader.run({ eachMessage: everything.eachMessage });
   await everything.count(sent.length);
   expect([...everything.values].sort()).toEqual([...sent].sort());
-  expect(everything.messages.every(({ message }, i, all) => all.findIndex((each) => each.partition === all[i]!.partition && each.message.offset === message.offset) === i)).toBe(true);
+  expect(
+    everything.messages.every(
+      ({ message }, i, all) => all.findIndex((each) => each.partition === all[i]!.partition && each.message.offset === message.offset) === i,
+    ),
+  ).toBe(true);
 });
 
 test('topics, settings, records and committed offsets are found again', async () => {
   const kafka = kafkaAt(broker.bootstrapServers);
   let admin = await connected(kafka.admin());
-  await admin.createTopics({ topics: [{ topic: 'kept', numPartitions: 4, configEntries: [{ name: 'retention.ms', value: '7200000' }] }, { topic: 'deleted' }], waitForLeaders: true });
+  await admin.createTopics({
+    topics: [{ topic: 'kept', numPartitions: 4, configEntries: [{ name: 'retention.ms', value: '7200000' }] }, { topic: 'deleted' }],
+    waitForLeaders: true,
+  });
   await admin.deleteTopics({ topics: ['deleted'] });
   const producer = await connected(kafka.producer());
   await producer.send({ topic: 'kept', messages: Array.from({ length: 100 }, (_, i) => ({ partition: i % 4, value: `${i}` })) });
   const member = await connected(kafka.consumer({ groupId: 'group', maxWaitTimeInMs: 100 }));
-  await commit(member, 'kept', [0, 1, 2, 3].map((partition) => ({ partition, offset: `${partition * 5}` })));
+  await commit(
+    member,
+    'kept',
+    [0, 1, 2, 3].map((partition) => ({ partition, offset: `${partition * 5}` })),
+  );
   const before = await admin.describeCluster();
 
   await restart();
@@ -86,8 +102,18 @@ test('topics, settings, records and committed offsets are found again', async ()
   expect((await admin.listTopics()).filter((name) => !name.startsWith('__'))).toEqual(['kept']);
   const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type: 2, name: 'kept', configNames: ['retention.ms'] }] });
   expect(resources[0]!.configEntries).toMatchObject([{ configName: 'retention.ms', configValue: '7200000', isDefault: false }]);
-  expect((await admin.fetchTopicOffsets('kept')).map(({ partition, high }) => [partition, high]).sort()).toEqual([[0, '25'], [1, '25'], [2, '25'], [3, '25']]);
+  expect((await admin.fetchTopicOffsets('kept')).map(({ partition, high }) => [partition, high]).sort()).toEqual([
+    [0, '25'],
+    [1, '25'],
+    [2, '25'],
+    [3, '25'],
+  ]);
   const [topic] = await admin.fetchOffsets({ groupId: 'group', topics: ['kept'] });
-  expect(topic!.partitions.map(({ partition, offset }) => [partition, offset]).sort()).toEqual([[0, '0'], [1, '5'], [2, '10'], [3, '15']]);
+  expect(topic!.partitions.map(({ partition, offset }) => [partition, offset]).sort()).toEqual([
+    [0, '0'],
+    [1, '5'],
+    [2, '10'],
+    [3, '15'],
+  ]);
   await expect(admin.createTopics({ topics: [{ topic: 'kept' }] })).resolves.toBe(false);
 });

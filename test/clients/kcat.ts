@@ -7,7 +7,16 @@ import { type BrokerProcess, startBrokerProcess } from '../../bench/broker-proce
 import { command } from '../../bench/command.ts';
 import { type Check, Missing, type Part, findProgram, need, runChecks } from './part.ts';
 
-interface JsonRecord { topic: string; partition: number; offset: number; tstype: string; ts: number; headers?: string[]; key: string | null; payload: string | null }
+interface JsonRecord {
+  topic: string;
+  partition: number;
+  offset: number;
+  tstype: string;
+  ts: number;
+  headers?: string[];
+  key: string | null;
+  payload: string | null;
+}
 
 let topics = 0;
 
@@ -16,7 +25,11 @@ async function newTopic(broker: BrokerProcess, partitions = 1, configs: Record<s
   const admin = new Kafka({ brokers: [broker.bootstrapServers], logLevel: logLevel.ERROR }).admin();
   await admin.connect();
   const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
-  try { await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }] }); } finally { await admin.disconnect(); }
+  try {
+    await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }] });
+  } finally {
+    await admin.disconnect();
+  }
   return topic;
 }
 
@@ -28,7 +41,10 @@ async function kcat(broker: BrokerProcess, args: readonly string[], input?: stri
 /** Everything in the topic from `offset` to the end, as kcat's JSON. */
 async function consume(broker: BrokerProcess, topic: string, ...args: string[]): Promise<JsonRecord[]> {
   const text = await kcat(broker, ['-C', '-t', topic, '-e', '-q', '-J', ...(args.includes('-o') ? args : ['-o', 'beginning', ...args])]);
-  return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as JsonRecord);
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as JsonRecord);
 }
 
 const lines = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => `${prefix} ${i}`);
@@ -42,7 +58,11 @@ function codecCheck(codec: string): Check {
     assert.deepEqual(got.map((record) => record.payload).sort(), [...sent].sort());
     for (const partition of [0, 1, 2]) {
       const offsets = got.filter((record) => record.partition === partition).map((record) => record.offset);
-      assert.deepEqual(offsets, offsets.map((_, i) => i), `offsets of partition ${partition} are 0, 1, 2 ...`);
+      assert.deepEqual(
+        offsets,
+        offsets.map((_, i) => i),
+        `offsets of partition ${partition} are 0, 1, 2 ...`,
+      );
     }
   };
 }
@@ -51,17 +71,25 @@ const checks: Record<string, Check> = {
   'metadata as JSON': async (broker) => {
     const topic = await newTopic(broker, 4);
     const seen = JSON.parse(await kcat(broker, ['-L', '-J', '-t', topic])) as {
-      controllerid: number; brokers: { id: number; name: string }[]; topics: { topic: string; partitions: { partition: number; leader: number; replicas: { id: number }[]; isrs: { id: number }[] }[] }[];
+      controllerid: number;
+      brokers: { id: number; name: string }[];
+      topics: { topic: string; partitions: { partition: number; leader: number; replicas: { id: number }[]; isrs: { id: number }[] }[] }[];
     };
     assert.deepEqual(seen.brokers, [{ id: 1, name: broker.bootstrapServers }]);
     assert.equal(seen.controllerid, 1);
-    assert.deepEqual(seen.topics[0]!.partitions, [0, 1, 2, 3].map((partition) => ({ partition, leader: 1, replicas: [{ id: 1 }], isrs: [{ id: 1 }] })));
+    assert.deepEqual(
+      seen.topics[0]!.partitions,
+      [0, 1, 2, 3].map((partition) => ({ partition, leader: 1, replicas: [{ id: 1 }], isrs: [{ id: 1 }] })),
+    );
     const all = JSON.parse(await kcat(broker, ['-L', '-J'])) as { topics: { topic: string }[] };
     assert.ok(all.topics.some((each) => each.topic === topic));
   },
   'a topic that is made by producing to it': async (broker) => {
     await kcat(broker, ['-P', '-t', 'kcat-auto'], 'first\n');
-    assert.deepEqual((await consume(broker, 'kcat-auto')).map((record) => record.payload), ['first']);
+    assert.deepEqual(
+      (await consume(broker, 'kcat-auto')).map((record) => record.payload),
+      ['first'],
+    );
   },
   'codec none': codecCheck('none'),
   'codec gzip': codecCheck('gzip'),
@@ -80,7 +108,11 @@ const checks: Record<string, Check> = {
     assert.ok(new Set(got.map((record) => record.partition)).size > 1, 'several partitions are used');
     for (const key of partitions.keys()) {
       const numbers = got.filter((record) => record.key === key).map((record) => Number(record.payload));
-      assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b), `order of ${key}`);
+      assert.deepEqual(
+        numbers,
+        [...numbers].sort((a, b) => a - b),
+        `order of ${key}`,
+      );
     }
   },
   'headers, also two of a name and an empty one': async (broker) => {
@@ -91,7 +123,14 @@ const checks: Record<string, Check> = {
   'null values and null keys': async (broker) => {
     const topic = await newTopic(broker);
     await kcat(broker, ['-P', '-t', topic, '-K', ':', '-Z'], 'gone:\n:no key\nboth:here\n');
-    assert.deepEqual((await consume(broker, topic)).map(({ key, payload }) => [key, payload]), [['gone', null], [null, 'no key'], ['both', 'here']]);
+    assert.deepEqual(
+      (await consume(broker, topic)).map(({ key, payload }) => [key, payload]),
+      [
+        ['gone', null],
+        [null, 'no key'],
+        ['both', 'here'],
+      ],
+    );
   },
   'offsets from the beginning, an offset, the end': async (broker) => {
     const topic = await newTopic(broker);
@@ -105,7 +144,13 @@ const checks: Record<string, Check> = {
   'an offset in the middle of a batch': async (broker) => {
     const topic = await newTopic(broker);
     await kcat(broker, ['-P', '-t', topic, '-X', 'linger.ms=200', '-z', 'lz4'], lines(500, 'n').join('\n'));
-    assert.deepEqual((await consume(broker, topic, '-o', '250', '-c', '2')).map(({ offset, payload }) => [offset, payload]), [[250, 'n 250'], [251, 'n 251']]);
+    assert.deepEqual(
+      (await consume(broker, topic, '-o', '250', '-c', '2')).map(({ offset, payload }) => [offset, payload]),
+      [
+        [250, 'n 250'],
+        [251, 'n 251'],
+      ],
+    );
   },
   'offsets by time': async (broker) => {
     const topic = await newTopic(broker);
@@ -124,7 +169,7 @@ const checks: Record<string, Check> = {
     assert.equal((await kcat(broker, ['-Q', '-t', `${topic}:0:${later.ts + 1e9}`])).trim(), `${topic} [0] offset -1`);
     assert.deepEqual((await consume(broker, topic, '-o', `s@${later.ts}`))[0]!.offset, later.offset);
   },
-  'LogAppendTime': async (broker) => {
+  LogAppendTime: async (broker) => {
     const topic = await newTopic(broker, 1, { 'message.timestamp.type': 'LogAppendTime' });
     await kcat(broker, ['-P', '-t', topic], 'stamped\n');
     assert.equal((await consume(broker, topic))[0]!.tstype, 'logappend');
@@ -133,7 +178,8 @@ const checks: Record<string, Check> = {
     const topic = await newTopic(broker, 2);
     await kcat(broker, ['-P', '-t', topic, '-p', '0'], lines(5, 'zero').join('\n'));
     await kcat(broker, ['-P', '-t', topic, '-p', '1'], lines(5, 'one').join('\n'));
-    const group = async () => (await kcat(broker, ['-G', `group-${topic}`, '-X', 'auto.offset.reset=earliest', '-e', '-q', '-f', '%s\n', topic])).split('\n').filter(Boolean).sort();
+    const group = async () =>
+      (await kcat(broker, ['-G', `group-${topic}`, '-X', 'auto.offset.reset=earliest', '-e', '-q', '-f', '%s\n', topic])).split('\n').filter(Boolean).sort();
     assert.deepEqual(await group(), [...lines(5, 'one'), ...lines(5, 'zero')]);
     await kcat(broker, ['-P', '-t', topic, '-p', '1'], 'more\n');
     assert.deepEqual(await group(), ['more']);
@@ -141,10 +187,15 @@ const checks: Record<string, Check> = {
   'acks 0, 1 and all': async (broker) => {
     const topic = await newTopic(broker);
     for (const acks of ['1', 'all', '0']) await kcat(broker, ['-P', '-t', topic, '-X', `acks=${acks}`], `${acks}\n`);
-    // Nothing says when a record without acknowledgement has arrived: a second one, acknowledged, on its heels would overtake it on another connection. So ask until it is there.
+    // Nothing says when a record without acknowledgement has arrived: a second one, acknowledged, on its heels would overtake it on another connection.
+    // So ask until it is there.
     let got: JsonRecord[];
-    do got = await consume(broker, topic); while (got.length < 3);
-    assert.deepEqual(got.map((record) => record.payload), ['1', 'all', '0']);
+    do got = await consume(broker, topic);
+    while (got.length < 3);
+    assert.deepEqual(
+      got.map((record) => record.payload),
+      ['1', 'all', '0'],
+    );
   },
   'idempotent producer': async (broker) => {
     const topic = await newTopic(broker, 2);
@@ -175,7 +226,10 @@ const checks: Record<string, Check> = {
     const topic = await newTopic(broker);
     const consumer = kcat(broker, ['-C', '-t', topic, '-c', '300', '-q', '-u', '-f', '%s\n', '-o', 'beginning']);
     for (let i = 0; i < 3; i++) await kcat(broker, ['-P', '-t', topic], lines(100, `part ${i}`).join('\n'));
-    assert.deepEqual((await consumer).trim().split('\n'), [0, 1, 2].flatMap((i) => lines(100, `part ${i}`)));
+    assert.deepEqual(
+      (await consumer).trim().split('\n'),
+      [0, 1, 2].flatMap((i) => lines(100, `part ${i}`)),
+    );
   },
   'an unknown partition is an error': async (broker) => {
     const topic = await newTopic(broker);
@@ -192,13 +246,22 @@ export const kcatPart: Part = {
     say('kcat: installing it with apt-get');
     const env = { DEBIAN_FRONTEND: 'noninteractive' };
     const install = () => command('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'kcat'], { env });
-    await install().catch(async () => { // the list of packages may be missing or old
-      await command('apt-get', ['update', '-q'], { env });
-      await install();
-    }).catch((error: Error) => { throw new Missing(`kcat could not be installed: ${error.message}`); });
+    await install()
+      .catch(async () => {
+        // the list of packages may be missing or old
+        await command('apt-get', ['update', '-q'], { env });
+        await install();
+      })
+      .catch((error: Error) => {
+        throw new Missing(`kcat could not be installed: ${error.message}`);
+      });
   },
   async run({ kind, dir }) {
     const broker = await startBrokerProcess({ kind, dir });
-    try { return await runChecks(checks, broker); } finally { await broker.stop(); }
+    try {
+      return await runChecks(checks, broker);
+    } finally {
+      await broker.stop();
+    }
   },
 };

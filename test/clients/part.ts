@@ -54,7 +54,10 @@ export async function runChecks(checks: Readonly<Record<string, Check>>, broker:
   const results: Result[] = [];
   for (const [test, check] of Object.entries(checks)) {
     const startedMs = performance.now();
-    const result = await check(broker).then(() => ({ outcome: 'pass' as const }), (error: Error) => ({ outcome: 'fail' as const, note: error.message }));
+    const result = await check(broker).then(
+      () => ({ outcome: 'pass' as const }),
+      (error: Error) => ({ outcome: 'fail' as const, note: error.message }),
+    );
     results.push({ test, ...result, seconds: (performance.now() - startedMs) / 1000 });
   }
   return results;

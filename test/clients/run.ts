@@ -18,8 +18,12 @@ import { suiteParts } from './suites.ts';
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: '' }, broker: { type: 'string', default: 'ottla' }, all: { type: 'boolean', default: false }, jobs: { type: 'string', default: '2' },
-    dir: { type: 'string' }, keep: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+    broker: { type: 'string', default: 'ottla' },
+    all: { type: 'boolean', default: false },
+    jobs: { type: 'string', default: '2' },
+    dir: { type: 'string' },
+    keep: { type: 'boolean', default: false },
   },
 });
 
@@ -30,7 +34,11 @@ const say = (line: string) => console.log(line);
 /** Runs `work` on all items, `jobs` at a time, in order. */
 async function inLanes<T>(items: readonly T[], jobs: number, work: (item: T) => Promise<void>): Promise<void> {
   const left = [...items];
-  await Promise.all(Array.from({ length: jobs }, async () => { for (let item; (item = left.shift()) !== undefined;) await work(item); }));
+  await Promise.all(
+    Array.from({ length: jobs }, async () => {
+      for (let item; (item = left.shift()) !== undefined;) await work(item);
+    }),
+  );
 }
 
 async function main(): Promise<number> {
@@ -66,10 +74,14 @@ async function main(): Promise<number> {
   say(`set up after ${elapsed()}`);
   await inLanes(ready, Number(values.jobs), async (part) => {
     const beganMs = performance.now();
-    const results: readonly Result[] = await part.run(context(part)).catch((error: Error) => [{ test: 'the whole part', outcome: 'fail', note: error.stack ?? error.message, seconds: 0 }]);
+    const results: readonly Result[] = await part
+      .run(context(part))
+      .catch((error: Error) => [{ test: 'the whole part', outcome: 'fail', note: error.stack ?? error.message, seconds: 0 }]);
     for (const result of results) count[result.outcome]++;
     const of = (outcome: Result['outcome']) => results.filter((each) => each.outcome === outcome);
-    say(`${part.name}: ${of('pass').length} passed, ${of('fail').length} failed, ${of('skip').length} skipped, ${((performance.now() - beganMs) / 1000).toFixed(0)} s`);
+    say(
+      `${part.name}: ${of('pass').length} passed, ${of('fail').length} failed, ${of('skip').length} skipped, ${((performance.now() - beganMs) / 1000).toFixed(0)} s`,
+    );
     for (const { test, note } of of('fail')) say(`  FAILED ${part.name}: ${test}${note ? `: ${note.split('\n').join('\n    ')}` : ''}`);
     const reasons = Map.groupBy(of('skip'), (each) => each.note ?? '');
     for (const [note, skipped] of reasons) say(`  skipped ${skipped.length}: ${note}: ${skipped.map((each) => each.test).join(', ')}`);

@@ -4,8 +4,12 @@ import { leftOut } from './left-out.ts';
 import { judge } from './suites.ts';
 
 const got = [
-  { test: 'a', result: 'pass', seconds: 1 }, { test: 'b', result: 'fail', seconds: 2 }, { test: 'c', result: 'timeout', seconds: 3 },
-  { test: 'd', result: 'skip', seconds: 0 }, { test: 'e', result: 'pass', seconds: 5 }, { test: 'not expected', result: 'fail', seconds: 6 },
+  { test: 'a', result: 'pass', seconds: 1 },
+  { test: 'b', result: 'fail', seconds: 2 },
+  { test: 'c', result: 'timeout', seconds: 3 },
+  { test: 'd', result: 'skip', seconds: 0 },
+  { test: 'e', result: 'pass', seconds: 5 },
+  { test: 'not expected', result: 'fail', seconds: 6 },
 ];
 
 test('everything expected counts once, everything else does not', () => {
@@ -28,7 +32,11 @@ test('what is left out is a skip with its topic, and a note when it passes', () 
 });
 
 test('a name on the list that the suite does not know is a failure', () => {
-  expect(judge('s', ['a'], got, { security: ['z'] }).filter((result) => result.outcome === 'fail').map((result) => result.test)).toEqual(['z']);
+  expect(
+    judge('s', ['a'], got, { security: ['z'] })
+      .filter((result) => result.outcome === 'fail')
+      .map((result) => result.test),
+  ).toEqual(['z']);
 });
 
 test('no test is on the list twice', () => {

@@ -25,17 +25,26 @@ const suites: readonly Suite[] = [
   { name: 'kafka-go', programs: ['java', 'mvn', 'go'], port: 9092, advertisedHost: 'localhost' },
   // Its pipelines that need what is left out wait for it until they are stopped; the longest that passes takes 70 s on Apache Kafka.
   { name: 'franz-go', programs: ['java', 'mvn', 'go'], env: { LIMIT: '120', JOBS: '2' } },
-  // Without transactions `transactions-producers` asks for a topic that was never made, for the 60 s of Java's admin client; run.sh ends when a call takes longer than LIMIT.
+  // Without transactions `transactions-producers` asks for a topic that was never made, for the 60 s of Java's admin client; run.sh ends when a call
+  // takes longer than LIMIT.
   { name: 'cli', programs: ['java', 'javac', 'mvn', 'node'], env: { LIMIT: '75' } },
-  { name: 'node-rdkafka', programs: ['java', 'mvn', 'npm', 'gcc', 'g++', 'make'], leftOutFor: 'librdkafka once more, through bindings: 6 minutes that the librdkafka suite already covers; --all runs it' },
+  {
+    name: 'node-rdkafka',
+    programs: ['java', 'mvn', 'npm', 'gcc', 'g++', 'make'],
+    leftOutFor: 'librdkafka once more, through bindings: 6 minutes that the librdkafka suite already covers; --all runs it',
+  },
 ];
 
 /** Rows of a results.csv or expected.csv: test,result,seconds. */
 function rows(file: string): { test: string; result: string; seconds: number }[] {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(1).map((line) => {
-    const [test, result, seconds] = line.split(',');
-    return { test: test!, result: result!, seconds: Number(seconds) };
-  });
+  return readFileSync(file, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .slice(1)
+    .map((line) => {
+      const [test, result, seconds] = line.split(',');
+      return { test: test!, result: result!, seconds: Number(seconds) };
+    });
 }
 
 function expected(folder: string): string[] {
@@ -48,7 +57,10 @@ function expected(folder: string): string[] {
 function settings(folder: string): string[] {
   const file = join(folder, 'server.properties');
   if (!existsSync(file)) return [];
-  return readFileSync(file, 'utf8').trimEnd().split('\n').filter((line) => !/^(listeners|advertised\.listeners|sasl\.|listener\.name\.sasl)/.test(line));
+  return readFileSync(file, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .filter((line) => !/^(listeners|advertised\.listeners|sasl\.|listener\.name\.sasl)/.test(line));
 }
 
 function suitePart(suite: Suite): Part {
@@ -63,16 +75,28 @@ function suitePart(suite: Suite): Part {
     async setUp({ dir, say }: PartContext) {
       need('bash', ...suite.programs);
       // A run builds what is missing and then looks for its broker. Nothing listens at 127.0.0.2, so it ends there, with status 2.
-      const { stderr, seconds } = await command(join(folder(), 'run.sh'), [`127.0.0.2:${suite.port ?? await freePort('127.0.0.2')}`, join(dir, 'set-up')], { anyStatus: true, timeoutMs: 1_200_000 });
+      const { stderr, seconds } = await command(join(folder(), 'run.sh'), [`127.0.0.2:${suite.port ?? (await freePort('127.0.0.2'))}`, join(dir, 'set-up')], {
+        anyStatus: true,
+        timeoutMs: 1_200_000,
+      });
       if (!stderr.includes('nothing listens at')) throw new Error(`${suite.name}: setting up failed:\n${stderr.slice(-4000)}`);
       if (seconds > 5) say(`${suite.name}: set up in ${seconds.toFixed(0)} s`);
     },
     async run({ kind, dir, say }: PartContext): Promise<Result[]> {
       const advertised = suite.port !== undefined && suite.advertisedHost ? [`advertised.listeners=PLAINTEXT://${suite.advertisedHost}:${suite.port}`] : [];
-      const broker = await startBrokerProcess({ kind, dir: join(dir, 'broker'), ...(suite.port !== undefined && { port: suite.port }), settings: [...settings(folder()), ...advertised] });
+      const broker = await startBrokerProcess({
+        kind,
+        dir: join(dir, 'broker'),
+        ...(suite.port !== undefined && { port: suite.port }),
+        settings: [...settings(folder()), ...advertised],
+      });
       const out = join(dir, 'out');
       try {
-        const { stdout, stderr } = await command(join(folder(), 'run.sh'), [broker.bootstrapServers, out], { anyStatus: true, timeoutMs: 1_800_000, ...(suite.env && { env: suite.env }) });
+        const { stdout, stderr } = await command(join(folder(), 'run.sh'), [broker.bootstrapServers, out], {
+          anyStatus: true,
+          timeoutMs: 1_800_000,
+          ...(suite.env && { env: suite.env }),
+        });
         writeFileSync(join(dir, 'run.log'), stdout + stderr);
         if (!existsSync(join(out, 'results.csv'))) throw new Error(`no results:\n${(stdout + stderr).slice(-4000)}`);
       } finally {
@@ -85,17 +109,28 @@ function suitePart(suite: Suite): Part {
 }
 
 /** Exported for its test: what of `wanted` passed, failed, or is left out with the topic that will cover it. */
-export function judge(suite: string, wanted: readonly string[], got: readonly { test: string; result: string; seconds: number }[], topics: Partial<Readonly<Record<string, readonly string[]>>>): Result[] {
+export function judge(
+  suite: string,
+  wanted: readonly string[],
+  got: readonly { test: string; result: string; seconds: number }[],
+  topics: Partial<Readonly<Record<string, readonly string[]>>>,
+): Result[] {
   const topicOf = new Map(Object.entries(topics).flatMap(([topic, tests]) => (tests ?? []).map((test) => [test, topic] as const)));
   const found = new Map(got.map((row) => [row.test, row]));
   const results: Result[] = wanted.map((test) => {
-    const row = found.get(test), topic = topicOf.get(test), seconds = row?.seconds ?? 0;
+    const row = found.get(test),
+      topic = topicOf.get(test),
+      seconds = row?.seconds ?? 0;
     const passed = row?.result === 'pass';
-    if (topic !== undefined) return passed ? { test, outcome: 'pass', note: `passes, but is left out for ${topic}: take it off the list`, seconds } : { test, outcome: 'skip', note: `left to a later issue: ${topic}`, seconds };
+    if (topic !== undefined)
+      return passed
+        ? { test, outcome: 'pass', note: `passes, but is left out for ${topic}: take it off the list`, seconds }
+        : { test, outcome: 'skip', note: `left to a later issue: ${topic}`, seconds };
     return passed ? { test, outcome: 'pass', seconds } : { test, outcome: 'fail', note: row?.result ?? 'did not run', seconds };
   });
   // A list that names what does not exist hides nothing today, and something tomorrow.
-  for (const test of topicOf.keys()) if (!wanted.includes(test)) results.push({ test, outcome: 'fail', note: `left-out.ts names it, but ${suite} expects no such test`, seconds: 0 });
+  for (const test of topicOf.keys())
+    if (!wanted.includes(test)) results.push({ test, outcome: 'fail', note: `left-out.ts names it, but ${suite} expects no such test`, seconds: 0 });
   return results;
 }
 

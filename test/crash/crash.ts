@@ -4,12 +4,11 @@
  * acknowledgements, so a broker that hangs fails the run instead of passing it. All choices come from the seed; the machine's timing does not.
  * Does not: show anything about power loss. A killed process leaves its writes to the operating system, so nothing here depends on fsync.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { CompressionTypes, Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
 import { type BrokerKind, type BrokerProcess, freePort, logTail, startBrokerProcess } from '../../bench/broker-process.ts';
 import { CommitHistory, History, type LogRecord } from './history.ts';
 import { seeded } from './seeded.ts';
+import { GROUP, SESSION_TIMEOUT_MS, TOPIC, type Writer, kafkajsWriter, librdkafkaWriter, startCommitter } from './writers.ts';
 
 export interface CrashOptions {
   readonly kind: BrokerKind;
@@ -38,46 +37,51 @@ export interface CrashResult {
   readonly violations: readonly string[];
 }
 
-const TOPIC = 'crash', GROUP = 'crash-group';
-const STARTING_SHARE = 0.2, COMMITTING_SHARE = 0.7, STARTING_MS_MAX = 150, LINGER_MS_MAX = 25, LARGE_VALUE_BYTES_MAX = 200_000;
-/**
- * Small segments, so that a run of a minute rolls some (1 MiB is the least that Kafka allows). Short sessions: a member that was killed off while it joined comes
- * back under another id, and the group waits for the first one until its session ends.
- */
-const SESSION_TIMEOUT_MS = 2_000;
+/** Of a thousand. */
+const STARTING_SHARE = 200;
+const COMMITTING_SHARE = 700;
+const STARTING_MS_MAX = 150;
+const LINGER_MS_MAX = 25;
+/** Small segments, so that a run of a minute rolls some (1 MiB is the least that Kafka allows). */
 const SETTINGS = ['log.segment.bytes=1048576', 'auto.create.topics.enable=false', `group.min.session.timeout.ms=${SESSION_TIMEOUT_MS}`];
-
-interface Writer {
-  /** Resolves when everything that was attempted is acknowledged. */
-  stop(): Promise<void>;
-}
 
 export async function crash(options: CrashOptions): Promise<CrashResult> {
   const { kind, rounds, dir, partitions, say = () => {} } = options;
   const random = seeded(options.seed);
   const port = await freePort();
-  const history = new History(), commits = new CommitHistory();
+  const history = new History(),
+    commits = new CommitHistory();
   const violations: string[] = [];
   // Both retry until the broker is back: kafkajs gives an unknown outcome no number of its own, so the same records must be sent again (see kafkajsWriter).
   const config: KafkaConfig = {
-    brokers: [`127.0.0.1:${port}`], connectionTimeout: 2_000, requestTimeout: 10_000, logLevel: logLevel.NOTHING,
+    brokers: [`127.0.0.1:${port}`],
+    connectionTimeout: 2_000,
+    requestTimeout: 10_000,
+    logLevel: logLevel.NOTHING,
     retry: { initialRetryTime: 20, maxRetryTime: 100, retries: Number.MAX_SAFE_INTEGER },
   };
   let failure: Error | null = null;
-  const fail = (error: Error) => { failure ??= error; };
+  const fail = (error: Error) => {
+    failure ??= error;
+  };
   let killsWhileStarting = 0;
 
   let broker = await startBrokerProcess({ kind, dir, port, settings: SETTINGS });
   const admin = async <T>(run: (admin: ReturnType<Kafka['admin']>) => Promise<T>): Promise<T> => {
     const client = new Kafka({ ...config, retry: { initialRetryTime: 50, retries: 8 } }).admin();
     await client.connect();
-    try { return await run(client); } finally { await client.disconnect(); }
+    try {
+      return await run(client);
+    } finally {
+      await client.disconnect();
+    }
   };
   await admin((client) => client.createTopics({ topics: [{ topic: TOPIC, numPartitions: partitions, replicationFactor: 1 }], waitForLeaders: true }));
 
   const writers: Writer[] = [];
-  for (let i = 0; i < options.writers; i++) writers.push(await kafkajsWriter(`kafkajs${i}`, config, partitions, seeded(random.below(2 ** 31)), history, fail));
-  if (options.librdkafka) writers.push(librdkafkaWriter('librdkafka', options.librdkafka, config, partitions, history, fail));
+  const common = { config, partitions, history, fail };
+  for (let i = 0; i < options.writers; i++) writers.push(await kafkajsWriter({ ...common, name: `kafkajs${i}`, random: seeded(random.below(2 ** 31)) }));
+  if (options.librdkafka) writers.push(librdkafkaWriter({ ...common, name: 'librdkafka', program: options.librdkafka }));
   const committer = await startCommitter(config, commits, violations, fail);
 
   const watch = (running: BrokerProcess) => ({ stallMsMax: options.stallMsMax, broker: running, failure: () => failure, moving: () => history.acknowledged });
@@ -91,10 +95,12 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
   try {
     for (let round = 1; round <= rounds; round++) {
       // Most rounds let the group come back and commit, the others kill while it is joining.
-      if (random.below(1000) < COMMITTING_SHARE * 1000) await watched(commits.more(), { ...watch(broker), moving: () => commits.acknowledged });
+      if (random.below(1000) < COMMITTING_SHARE) await watched(commits.more(), { ...watch(broker), moving: () => commits.acknowledged });
       // Half the kills come in the very turn in which an acknowledgement was read, when a broker that answers too early is still writing; half at any time.
       let left = 1 + random.below(options.acknowledgementsPerRoundMax);
-      const atOnce = random.below(2) === 0, lingerMs = random.below(LINGER_MS_MAX), dying = broker;
+      const atOnce = random.below(2) === 0,
+        lingerMs = random.below(LINGER_MS_MAX),
+        dying = broker;
       const enough = new Promise<void>((done) => {
         history.onAcknowledged = (more) => {
           if ((left -= more) > 0) return;
@@ -107,17 +113,22 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
       if (!atOnce) await new Promise((done) => setTimeout(done, lingerMs));
       broker.kill('SIGKILL');
       await broker.exited;
-      while (random.below(1000) < STARTING_SHARE * 1000) {
+      while (random.below(1000) < STARTING_SHARE) {
         const afterMs = random.below(STARTING_MS_MAX);
         const survived = await startBrokerProcess({ kind, dir, port, settings: SETTINGS, onSpawn: (kill) => setTimeout(kill, afterMs, 'SIGKILL') }).then(
           (early) => early.exited, // it was quick enough to serve; the kill comes all the same
-          (error: Error) => { if (!error.message.includes('SIGKILL')) throw error; },
+          (error: Error) => {
+            if (!error.message.includes('SIGKILL')) throw error;
+          },
         );
         if (survived === undefined) killsWhileStarting++;
       }
       broker = await startBrokerProcess({ kind, dir, port, settings: SETTINGS });
       await checkCommits();
-      if (round % 10 === 0) say(`${round} kills, ${history.acknowledged} records and ${commits.acknowledged} commits acknowledged, ready again after ${broker.readyMs.toFixed(0)} ms`);
+      if (round % 10 === 0)
+        say(
+          `${round} kills, ${history.acknowledged} records and ${commits.acknowledged} commits acknowledged, ready again after ${broker.readyMs.toFixed(0)} ms`,
+        );
       if (violations.length > 0) break;
     }
     await watched(Promise.all(writers.map((writer) => writer.stop())), watch(broker));
@@ -133,7 +144,13 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
     broker.kill('SIGKILL');
     await broker.exited;
   }
-  return { acknowledgedRecords: history.acknowledged, acknowledgedCommits: commits.acknowledged, kills: rounds + killsWhileStarting, killsWhileStarting, violations };
+  return {
+    acknowledgedRecords: history.acknowledged,
+    acknowledgedCommits: commits.acknowledged,
+    kills: rounds + killsWhileStarting,
+    killsWhileStarting,
+    violations,
+  };
 }
 
 /** Asks again while the coordinator is not there yet, which a client must bear after a restart; kafkajs's admin does not do it by itself. */
@@ -143,111 +160,41 @@ async function onceLoaded<T>(timeoutMs: number, ask: () => Promise<T>): Promise<
       return await ask();
     } catch (error) {
       const { type } = error as { type?: string };
-      if (!['NOT_COORDINATOR_FOR_GROUP', 'GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE'].includes(type ?? '') || performance.now() - sinceMs > timeoutMs) throw error;
+      if (
+        !['NOT_COORDINATOR_FOR_GROUP', 'GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE'].includes(type ?? '') ||
+        performance.now() - sinceMs > timeoutMs
+      )
+        throw error;
       await new Promise((done) => setTimeout(done, 20));
     }
   }
 }
 
 /** What `wait` resolves with, unless a writer has failed or `moving` did not change for too long. */
-async function watched<T>(wait: Promise<T>, options: { stallMsMax: number; broker: BrokerProcess; failure: () => Error | null; moving: () => number }): Promise<T> {
+async function watched<T>(
+  wait: Promise<T>,
+  options: { stallMsMax: number; broker: BrokerProcess; failure: () => Error | null; moving: () => number },
+): Promise<T> {
   const { stallMsMax, broker, failure, moving } = options;
   let timer: NodeJS.Timeout | undefined;
   const trouble = new Promise<never>((_, failed) => {
-    let last = moving(), sinceMs = performance.now();
+    let last = moving(),
+      sinceMs = performance.now();
     timer = setInterval(() => {
       if (moving() !== last) [last, sinceMs] = [moving(), performance.now()];
-      const error = failure() ?? (performance.now() - sinceMs > stallMsMax ? new Error(`no acknowledgement for ${stallMsMax} ms; the broker's log ends:\n${logTail(broker.logFile)}`) : null);
+      const error =
+        failure() ??
+        (performance.now() - sinceMs > stallMsMax
+          ? new Error(`no acknowledgement for ${stallMsMax} ms; the broker's log ends:\n${logTail(broker.logFile)}`)
+          : null);
       if (error) failed(error);
     }, 100);
   });
-  try { return await Promise.race([wait, trouble]); } finally { clearInterval(timer); }
-}
-
-/**
- * kafkajs's idempotent producer. Its limits, read in its source (producer/sendMessages.js, eosManager): one request in flight per broker; a request that failed gives
- * its sequence numbers back, and the next send uses them again. So the *same* records must follow, else the broker would rightly take new records for duplicates.
- * It retries by itself with the same records until it is told that trying is useless; then this loop sends the same again.
- */
-async function kafkajsWriter(name: string, config: KafkaConfig, partitions: number, random: ReturnType<typeof seeded>, history: History, fail: (error: Error) => void): Promise<Writer> {
-  const producer = new Kafka({ ...config, clientId: name }).producer({ idempotent: true, maxInFlightRequests: 1 });
-  await producer.connect();
-  let stopping = false;
-  const run = async () => {
-    while (!stopping) {
-      // Now and then a request whose write takes its time.
-      const large = random.below(10) === 0;
-      const batches: { partition: number; first: number; count: number }[] = [];
-      for (let partition = 0; partition < partitions; partition++) {
-        if (random.below(2) === 0) continue;
-        const count = 1 + random.below(large ? 5 : 20);
-        batches.push({ partition, first: history.attempt(name, partition, count), count });
-      }
-      const messages = batches.flatMap(({ partition, first, count }) => Array.from({ length: count }, (_, i) => ({ partition, value: `${name}:${partition}:${first + i} ${'.'.repeat(random.below(large ? LARGE_VALUE_BYTES_MAX : 200))}` })));
-      if (messages.length === 0) continue;
-      const compression = random.below(2) ? CompressionTypes.GZIP : CompressionTypes.None;
-      let answer: Awaited<ReturnType<typeof producer.send>> | null = null;
-      for (let attempts = 0; answer === null; attempts++) {
-        try {
-          answer = await producer.send({ topic: TOPIC, messages, acks: -1, compression });
-        } catch (error) {
-          if (attempts === 100) throw error;
-          await new Promise((done) => setTimeout(done, 20));
-        }
-      }
-      for (const { partition, first, count } of batches) {
-        const base = Number(answer.find((each) => each.partition === partition)?.baseOffset ?? -1);
-        history.acknowledge(name, partition, first, count, base >= 0 ? base : null);
-      }
-    }
-    await producer.disconnect();
-  };
-  const running = run();
-  running.catch((error: Error) => fail(new Error(`${name}: ${error.message}`, { cause: error })));
-  return { stop: () => { stopping = true; return running; } };
-}
-
-/** librdkafka's idempotent producer: five requests in flight, its own retries, for ever (message.timeout.ms=0). */
-function librdkafkaWriter(name: string, program: string, config: KafkaConfig, partitions: number, history: History, fail: (error: Error) => void): Writer {
-  const child: ChildProcessWithoutNullStreams = spawn(program, ['number', (config.brokers as string[]).join(','), TOPIC, String(partitions), name, '4000',
-    'enable.idempotence=true', 'message.timeout.ms=0', 'retry.backoff.ms=20', 'reconnect.backoff.ms=20', 'reconnect.backoff.max.ms=100', 'queue.buffering.max.messages=2000', 'linger.ms=1', 'log_level=0']);
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
-  let errors = '', ended = false;
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { errors += text; });
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const [partition, number, offset] = line.split(' ');
-    if (partition === 'end') ended = true;
-    else history.acknowledge(name, Number(partition), Number(number), 1, Number(offset) >= 0 ? Number(offset) : null);
-  });
-  // It sends ahead of its acknowledgements, and how far only it knows: its queue holds 2000 records, so no number beyond that can have been sent.
-  for (let partition = 0; partition < partitions; partition++) history.ahead(name, partition, 2000);
-  const closed = new Promise<void>((done, failed) => child.once('close', (code) => {
-    process.off('exit', kill);
-    if (ended) done(); else failed(new Error(`${name} ended with ${code}: ${errors.slice(-2000)}`));
-  }));
-  closed.catch(fail);
-  return { stop: () => { child.stdin.end(); return closed; } };
-}
-
-/** A consumer in a group that commits after every batch, and never may be sent back behind what was acknowledged. */
-async function startCommitter(config: KafkaConfig, commits: CommitHistory, violations: string[], fail: (error: Error) => void): Promise<{ stop(): Promise<void> }> {
-  const consumer = new Kafka({ ...config, clientId: 'committer' }).consumer({ groupId: GROUP, sessionTimeout: SESSION_TIMEOUT_MS, rebalanceTimeout: SESSION_TIMEOUT_MS, heartbeatInterval: 200, maxWaitTimeInMs: 100, retry: config.retry! });
-  consumer.on(consumer.events.CRASH, ({ payload }) => { if (!payload.restart) fail(new Error(`the consumer gave up: ${payload.error.message}`)); });
-  await consumer.connect();
-  await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
-  await consumer.run({
-    autoCommit: false,
-    eachBatch: async ({ batch }) => {
-      const least = commits.snapshot().get(batch.partition) ?? 0;
-      if (Number(batch.messages[0]!.offset) < least) violations.push(`sent back: the group reads partition ${batch.partition} from ${batch.messages[0]!.offset} after ${least} was acknowledged`);
-      const next = Number(batch.messages.at(-1)!.offset) + 1;
-      commits.attempt(batch.partition, next);
-      await consumer.commitOffsets([{ topic: TOPIC, partition: batch.partition, offset: String(next) }]);
-      commits.acknowledge(batch.partition, next);
-    },
-  });
-  return { stop: () => consumer.disconnect() };
+  try {
+    return await Promise.race([wait, trouble]);
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** Everything up to the high watermarks, by partition. */
@@ -265,16 +212,21 @@ async function readAll(config: KafkaConfig, partitions: number, stallMsMax: numb
   await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
   let timer: NodeJS.Timeout | undefined;
   await new Promise<void>((done, failed) => {
-    const late = () => failed(new Error(`reading everything stopped: ${JSON.stringify([...log].map(([partition, records]) => [partition, records.length, ends.get(partition)]))} (partition, read, end)`));
+    const late = () => {
+      const state = [...log].map(([partition, records]) => `partition ${partition}: ${records.length} of ${ends.get(partition)}`);
+      failed(new Error(`reading everything stopped: ${state.join(', ')}`));
+    };
     timer = setTimeout(late, stallMsMax);
-    consumer.run({
-      autoCommit: false,
-      eachBatch: async ({ batch }) => {
-        timer!.refresh();
-        for (const message of batch.messages) log.get(batch.partition)!.push({ offset: Number(message.offset), value: message.value?.toString() ?? 'null' });
-        if (complete()) done();
-      },
-    }).catch(failed);
+    consumer
+      .run({
+        autoCommit: false,
+        eachBatch: async ({ batch }) => {
+          timer!.refresh();
+          for (const message of batch.messages) log.get(batch.partition)!.push({ offset: Number(message.offset), value: message.value?.toString() ?? 'null' });
+          if (complete()) done();
+        },
+      })
+      .catch(failed);
   }).finally(() => clearTimeout(timer));
   await consumer.disconnect();
   return log;

@@ -69,7 +69,10 @@ describe('records', () => {
 
   test('a record of another partition, an unknown writer, a number never sent, foreign bytes', () => {
     for (const value of ['a:0:1 x', 'c:1:0 x', 'a:1:10 x', 'garbage']) {
-      expect(judge((records) => [...records, { offset: 0, value }]), value).toEqual([`nobody sent this: ${value} at 1/20`]);
+      expect(
+        judge((records) => [...records, { offset: 0, value }]),
+        value,
+      ).toEqual([`nobody sent this: ${value} at 1/20`]);
     }
   });
 

@@ -31,7 +31,7 @@ export class History {
   #stream(writer: string, partition: number): Stream {
     const key = `${writer}:${partition}`;
     let stream = this.#streams.get(key);
-    if (!stream) this.#streams.set(key, stream = { attempted: 0, ahead: 0, acknowledged: 0, offsets: new Map() });
+    if (!stream) this.#streams.set(key, (stream = { attempted: 0, ahead: 0, acknowledged: 0, offsets: new Map() }));
     return stream;
   }
 
@@ -65,13 +65,15 @@ export class History {
       const last = new Map<string, number>();
       records.forEach((record, index) => {
         if (record.offset !== index) {
-          if (index === 0 || record.offset !== records[index - 1]!.offset + 1) found.push(`gap: partition ${partition} goes from offset ${index === 0 ? -1 : records[index - 1]!.offset} to ${record.offset}`);
+          if (index === 0 || record.offset !== records[index - 1]!.offset + 1)
+            found.push(`gap: partition ${partition} goes from offset ${index === 0 ? -1 : records[index - 1]!.offset} to ${record.offset}`);
         }
         const [, writer, where, digits] = /^([^:]+):(\d+):(\d+)(?: |$)/.exec(record.value) ?? [];
         const stream = this.#streams.get(`${writer}:${where}`);
         const number = Number(digits);
         const name = `${record.value.slice(0, 40)} at ${partition}/${record.offset}`;
-        if (!stream || Number(where) !== partition || number >= Math.max(stream.attempted, stream.acknowledged + stream.ahead)) return void found.push(`nobody sent this: ${name}`);
+        if (!stream || Number(where) !== partition || number >= Math.max(stream.attempted, stream.acknowledged + stream.ahead))
+          return void found.push(`nobody sent this: ${name}`);
         const numbers = seen.get(`${writer}:${where}`) ?? new Set<number>();
         seen.set(`${writer}:${where}`, numbers);
         if (numbers.has(number)) return void found.push(`duplicate: ${name}`);

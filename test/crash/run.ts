@@ -15,8 +15,12 @@ import { crash } from './crash.ts';
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '100' }, seed: { type: 'string' }, broker: { type: 'string', default: 'ottla' },
-    dir: { type: 'string', default: tmpdir() }, keep: { type: 'boolean', default: false }, 'without-librdkafka': { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '100' },
+    seed: { type: 'string' },
+    broker: { type: 'string', default: 'ottla' },
+    dir: { type: 'string', default: tmpdir() },
+    keep: { type: 'boolean', default: false },
+    'without-librdkafka': { type: 'boolean', default: false },
   },
 });
 
@@ -26,19 +30,33 @@ async function main(): Promise<number> {
   console.log(`seed ${seed}, ${values.rounds} rounds`);
   let librdkafka: string | null = null;
   if (values['without-librdkafka']) console.log('without librdkafka: by option');
-  else librdkafka = await driverProgram().catch((error: Error) => { console.log(`without librdkafka: ${error.message}`); return null; });
+  else
+    librdkafka = await driverProgram().catch((error: Error) => {
+      console.log(`without librdkafka: ${error.message}`);
+      return null;
+    });
   const stop = () => process.exit(130); // 'exit' ends the broker and the drivers
   process.once('SIGINT', stop).once('SIGTERM', stop);
   let ok = false;
   try {
     const result = await crash({
-      kind: values.broker as BrokerKind, rounds: Number(values.rounds), seed, dir, partitions: 4, writers: 2, librdkafka,
-      acknowledgementsPerRoundMax: 3_000, stallMsMax: 60_000, say: (line) => console.log(line),
+      kind: values.broker as BrokerKind,
+      rounds: Number(values.rounds),
+      seed,
+      dir,
+      partitions: 4,
+      writers: 2,
+      librdkafka,
+      acknowledgementsPerRoundMax: 3_000,
+      stallMsMax: 60_000,
+      say: (line) => console.log(line),
     });
     for (const violation of result.violations.slice(0, 100)) console.log(violation);
     if (result.violations.length > 100) console.log(`and ${result.violations.length - 100} more`);
     ok = result.violations.length === 0;
-    console.log(`${result.kills} kills (${result.killsWhileStarting} while starting), ${result.acknowledgedRecords} records and ${result.acknowledgedCommits} commits acknowledged, ${result.violations.length} violations`);
+    const { kills, killsWhileStarting, acknowledgedRecords, acknowledgedCommits, violations } = result;
+    const what = `${acknowledgedRecords} records and ${acknowledgedCommits} commits acknowledged`;
+    console.log(`${kills} kills (${killsWhileStarting} while starting), ${what}, ${violations.length} violations`);
   } catch (error) {
     console.log((error as Error).stack);
   }

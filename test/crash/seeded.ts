@@ -12,7 +12,7 @@ export function seeded(seed: number): Seeded {
       state = (state + 0x6d2b79f5) | 0;
       let t = Math.imul(state ^ (state >>> 15), 1 | state);
       t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return Math.floor(((t ^ (t >>> 14)) >>> 0) / 4294967296 * below);
+      return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below);
     },
   };
 }

@@ -1,0 +1,170 @@
+/**
+ * Who loads the broker in the crash test: kafkajs's and librdkafka's idempotent producers, and a consumer that commits.
+ * Promises: each tells the history what it sends and what was acknowledged, and goes on through any number of restarts. Does not: judge.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { CompressionTypes, Kafka, type KafkaConfig } from 'kafkajs';
+import type { CommitHistory, History } from './history.ts';
+import type { Seeded } from './seeded.ts';
+
+export const TOPIC = 'crash';
+export const GROUP = 'crash-group';
+/** Short: a member that was killed off while it joined comes back under another id, and the group waits for the first one until its session ends. */
+export const SESSION_TIMEOUT_MS = 2_000;
+const LARGE_VALUE_BYTES_MAX = 200_000;
+/** How far librdkafka may send ahead of its acknowledgements. */
+const QUEUE_RECORDS_MAX = 2_000;
+
+export interface Writer {
+  /** Resolves when everything that was attempted is acknowledged. */
+  stop(): Promise<void>;
+}
+
+export interface WriterOptions {
+  /** Part of every record. */
+  readonly name: string;
+  readonly config: KafkaConfig;
+  readonly partitions: number;
+  readonly history: History;
+  /** Called when the writer has given up. */
+  readonly fail: (error: Error) => void;
+}
+
+/**
+ * kafkajs's idempotent producer. Its limits, read in its source (producer/sendMessages.js, eosManager): one request in flight per broker; a request that
+ * failed gives its sequence numbers back, and the next send uses them again. So the *same* records must follow, else the broker would rightly take new
+ * records for duplicates. It retries by itself with the same records until it is told that trying is useless; then this loop sends the same again.
+ */
+export async function kafkajsWriter(options: WriterOptions & { readonly random: Seeded }): Promise<Writer> {
+  const { name, config, partitions, history, fail, random } = options;
+  const producer = new Kafka({ ...config, clientId: name }).producer({ idempotent: true, maxInFlightRequests: 1 });
+  await producer.connect();
+  let stopping = false;
+  const run = async () => {
+    while (!stopping) {
+      // Now and then a request whose write takes its time.
+      const large = random.below(10) === 0;
+      const batches: { partition: number; first: number; count: number }[] = [];
+      for (let partition = 0; partition < partitions; partition++) {
+        if (random.below(2) === 0) continue;
+        const count = 1 + random.below(large ? 5 : 20);
+        batches.push({ partition, first: history.attempt(name, partition, count), count });
+      }
+      const messages = batches.flatMap(({ partition, first, count }) =>
+        Array.from({ length: count }, (_, i) => ({
+          partition,
+          value: `${name}:${partition}:${first + i} ${'.'.repeat(random.below(large ? LARGE_VALUE_BYTES_MAX : 200))}`,
+        })),
+      );
+      if (messages.length === 0) continue;
+      const compression = random.below(2) ? CompressionTypes.GZIP : CompressionTypes.None;
+      let answer: Awaited<ReturnType<typeof producer.send>> | null = null;
+      for (let attempts = 0; answer === null; attempts++) {
+        try {
+          answer = await producer.send({ topic: TOPIC, messages, acks: -1, compression });
+        } catch (error) {
+          if (attempts === 100) throw error;
+          await new Promise((done) => setTimeout(done, 20));
+        }
+      }
+      for (const { partition, first, count } of batches) {
+        const base = Number(answer.find((each) => each.partition === partition)?.baseOffset ?? -1);
+        history.acknowledge(name, partition, first, count, base >= 0 ? base : null);
+      }
+    }
+    await producer.disconnect();
+  };
+  const running = run();
+  running.catch((error: Error) => fail(new Error(`${name}: ${error.message}`, { cause: error })));
+  return {
+    stop: () => {
+      stopping = true;
+      return running;
+    },
+  };
+}
+
+/** librdkafka's idempotent producer: five requests in flight, its own retries, for ever (message.timeout.ms=0). */
+export function librdkafkaWriter(options: WriterOptions & { readonly program: string }): Writer {
+  const { name, config, partitions, history, fail, program } = options;
+  const child: ChildProcessWithoutNullStreams = spawn(program, [
+    'number',
+    (config.brokers as string[]).join(','),
+    TOPIC,
+    String(partitions),
+    name,
+    '4000',
+    'enable.idempotence=true',
+    'message.timeout.ms=0',
+    'retry.backoff.ms=20',
+    'reconnect.backoff.ms=20',
+    'reconnect.backoff.max.ms=100',
+    `queue.buffering.max.messages=${QUEUE_RECORDS_MAX}`,
+    'linger.ms=1',
+    'log_level=0',
+  ]);
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  let errors = '',
+    ended = false;
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text;
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const [partition, number, offset] = line.split(' ');
+    if (partition === 'end') ended = true;
+    else history.acknowledge(name, Number(partition), Number(number), 1, Number(offset) >= 0 ? Number(offset) : null);
+  });
+  // It sends ahead of its acknowledgements, and how far only it knows: its queue holds QUEUE_RECORDS_MAX records, so no number beyond that can have been sent.
+  for (let partition = 0; partition < partitions; partition++) history.ahead(name, partition, QUEUE_RECORDS_MAX);
+  const closed = new Promise<void>((done, failed) =>
+    child.once('close', (code) => {
+      process.off('exit', kill);
+      if (ended) done();
+      else failed(new Error(`${name} ended with ${code}: ${errors.slice(-2000)}`));
+    }),
+  );
+  closed.catch(fail);
+  return {
+    stop: () => {
+      child.stdin.end();
+      return closed;
+    },
+  };
+}
+
+/** A consumer in a group that commits after every batch, and never may be sent back behind what was acknowledged. */
+export async function startCommitter(
+  config: KafkaConfig,
+  commits: CommitHistory,
+  violations: string[],
+  fail: (error: Error) => void,
+): Promise<{ stop(): Promise<void> }> {
+  const consumer = new Kafka({ ...config, clientId: 'committer' }).consumer({
+    groupId: GROUP,
+    sessionTimeout: SESSION_TIMEOUT_MS,
+    rebalanceTimeout: SESSION_TIMEOUT_MS,
+    heartbeatInterval: 200,
+    maxWaitTimeInMs: 100,
+    retry: config.retry!,
+  });
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    if (!payload.restart) fail(new Error(`the consumer gave up: ${payload.error.message}`));
+  });
+  await consumer.connect();
+  await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
+  await consumer.run({
+    autoCommit: false,
+    eachBatch: async ({ batch }) => {
+      const least = commits.snapshot().get(batch.partition) ?? 0;
+      if (Number(batch.messages[0]!.offset) < least)
+        violations.push(`sent back: the group reads partition ${batch.partition} from ${batch.messages[0]!.offset} after ${least} was acknowledged`);
+      const next = Number(batch.messages.at(-1)!.offset) + 1;
+      commits.attempt(batch.partition, next);
+      await consumer.commitOffsets([{ topic: TOPIC, partition: batch.partition, offset: String(next) }]);
+      commits.acknowledge(batch.partition, next);
+    },
+  });
+  return { stop: () => consumer.disconnect() };
+}
