@@ -7,6 +7,7 @@
  */
 import assert from 'node:assert';
 import * as fs from 'node:fs';
+import { dirname } from 'node:path';
 import { DiskError } from '../../storage/disk.ts';
 import type { Disk, DiskFile, FileStatus, OpenMode } from '../../storage/disk.ts';
 import { lockFile } from './node-lock.ts';
@@ -244,7 +245,17 @@ export class NodeDisk implements Disk {
   }
 
   makeDirectory(path: string): void {
-    attempt(path, 'mkdir', () => fs.mkdirSync(path, { recursive: true }));
+    // Not by Node's own recursion: it never returns where the system answers ENOENT for a parent that is there, as /proc does.
+    if (this.status(path)?.isDirectory === true) return;
+    const parent = dirname(path);
+    if (parent !== path && this.status(parent) === undefined) this.makeDirectory(parent);
+    try {
+      fs.mkdirSync(path);
+    } catch (error) {
+      // Somebody else was quicker.
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST' && this.status(path)?.isDirectory === true) return;
+      throw diskError(error as NodeJS.ErrnoException, path, 'mkdir');
+    }
   }
 
   removeDirectory(path: string): void {

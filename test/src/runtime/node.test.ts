@@ -75,3 +75,7 @@ test('uuids are of version 4, in 22 characters, and none begins with a dash', ()
     expect([bytes.length, bytes[6]! >> 4, bytes[8]! >> 6]).toEqual([16, 4, 2]);
   }
 });
+
+test.skipIf(process.platform !== 'linux')('a directory where none can be made ends in an error, and not in a loop', () => {
+  expect(() => nodeRuntime().disk.makeDirectory('/proc/ottla/data')).toThrow('ENOENT');
+});
