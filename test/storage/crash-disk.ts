@@ -15,9 +15,8 @@ import assert from 'node:assert';
 import { DiskError } from '../../storage/disk.ts';
 import type { Disk, DiskFile, FileStatus, OpenMode } from '../../storage/disk.ts';
 import { MemoryDisk } from '../../storage/memory-disk.ts';
-import { Seeded } from './seeded.ts';
-
-export const SECTOR_BYTES = 512;
+import { Choice } from './crash-outcome.ts';
+import type { ContentChange, Doubtful, NameChange, NodeId, Outcome } from './crash-outcome.ts';
 
 export type CallKind =
   | 'open' | 'close' | 'list' | 'status' | 'readFile' | 'read' | 'write' | 'truncate' | 'sync' | 'rename' | 'unlink'
@@ -36,45 +35,12 @@ export interface Fault {
   readonly isShort?: boolean;
 }
 
-type NodeId = number;
-
-interface Doubtful {
-  /** Journal index from which on it is durable. */
-  durableAt: number;
-  /** A sync of it failed: no later one counts. */
-  inDoubt: boolean;
-}
-
-interface NameChange extends Doubtful {
-  readonly kind: 'name';
-  readonly id: NodeId;
-  readonly from: { readonly directory: NodeId; readonly name: string } | undefined;
-  readonly to: { readonly directory: NodeId; readonly name: string } | undefined;
-}
-
-interface ContentChange extends Doubtful {
-  readonly kind: 'write' | 'truncate';
-  readonly id: NodeId;
-  /** Where the bytes go, or the new size. */
-  readonly position: number;
-  readonly bytes: Buffer;
-}
-
 /** A moment that changes nothing but durability. */
 interface Sync {
   readonly kind: 'sync';
 }
 
 type Entry = (NameChange | ContentChange | Sync) & { readonly text: string };
-
-/** What becomes of what was not durable. */
-export type Outcome = 'nothing' | 'everything' | 'names without data' | 'sizes without data' | 'data without names' | 'torn' | { readonly seed: number };
-
-export const PLAIN_OUTCOMES: readonly Outcome[] = ['everything', 'nothing', 'names without data', 'sizes without data', 'data without names', 'torn'];
-
-export function showOutcome(outcome: Outcome): string {
-  return typeof outcome === 'string' ? outcome : `seed ${outcome.seed}`;
-}
 
 const ROOT: NodeId = 0;
 
@@ -171,7 +137,7 @@ export class CrashDisk<T = undefined> implements Disk {
       const entry = this.#journal[index]!;
       if (entry.kind === 'name') {
         if (!names.has(entry.id) && this.#names.has(entry.id)) names.set(entry.id, new Map());
-        if (!isPending(entry, boundary) || keepsName()) applyName(names, entry);
+        if (!isPending(entry, boundary) || keepsName(entry)) applyName(names, entry);
       } else if (entry.kind === 'write' || entry.kind === 'truncate') {
         const changes = contents.get(entry.id);
         if (changes === undefined) contents.set(entry.id, [entry]);
@@ -430,141 +396,6 @@ function applyName(names: Map<NodeId, Map<string, NodeId>>, { id, from, to }: Na
     entries.delete(from.name);
   }
   if (to !== undefined) names.get(to.directory)?.set(to.name, id);
-}
-
-/** The decisions of one outcome: the same for the same outcome, boundary and journal. */
-class Choice {
-  readonly #outcome: Outcome;
-  readonly #random: Seeded | undefined;
-
-  constructor(outcome: Outcome) {
-    this.#outcome = outcome;
-    this.#random = typeof outcome === 'string' ? undefined : new Seeded(outcome.seed);
-  }
-
-  /** Asked once for each pending change of a name, in order. */
-  names(pending: number): () => boolean {
-    const random = this.#random;
-    if (random === undefined) {
-      const keep = this.#outcome !== 'nothing' && this.#outcome !== 'data without names';
-      return () => keep;
-    }
-    switch (random.below(4)) {
-      case 0:
-        return () => true;
-      case 1:
-        return () => false;
-      case 2: {
-        // A journal that keeps what came first.
-        let left = random.below(pending + 1);
-        return () => left-- > 0;
-      }
-      default:
-        return () => random.chance(0.5);
-    }
-  }
-
-  content(base: Buffer, changes: readonly ContentChange[], boundary: number): Buffer {
-    const file = new Growing(base);
-    const pending = changes.filter((change) => change.durableAt > boundary);
-    // What was durable is so in order, whatever came between.
-    const decide = this.#decide(pending);
-    for (const change of changes) {
-      const kept = change.durableAt <= boundary ? 'whole' : decide(change);
-      if (kept === 'lost') continue;
-      if (change.kind === 'truncate') file.resize(change.position);
-      else if (kept === 'whole') file.write(change.bytes, change.position);
-      else if (kept === 'size') file.extend(change.position + change.bytes.length);
-      else file.writeSectors(change.bytes, change.position, kept);
-    }
-    return file.bytes();
-  }
-
-  #decide(pending: readonly ContentChange[]): (change: ContentChange) => 'whole' | 'lost' | 'size' | ((sector: number) => boolean) {
-    const last = pending.at(-1);
-    switch (this.#outcome) {
-      case 'everything':
-      case 'data without names':
-        return () => 'whole';
-      case 'nothing':
-      case 'names without data':
-        return () => 'lost';
-      case 'sizes without data':
-        return () => 'size';
-      case 'torn':
-        return (change) => (change === last ? (sector) => sector < Math.ceil(change.bytes.length / SECTOR_BYTES / 2) : 'whole');
-    }
-    const random = this.#random!;
-    switch (random.below(6)) {
-      case 0:
-        return () => 'whole';
-      case 1:
-        return () => 'lost';
-      case 2: {
-        // A prefix, the next write torn.
-        let left = random.below(pending.length + 1);
-        const sectors = random.below(1 + Math.ceil((last?.bytes.length ?? 0) / SECTOR_BYTES));
-        return () => (left-- > 0 ? 'whole' : left === -1 ? (sector) => sector < sectors : 'lost');
-      }
-      case 3: {
-        // The size reached the disk, of the bytes only those of a prefix.
-        let left = random.below(pending.length + 1);
-        return () => (left-- > 0 ? 'whole' : 'size');
-      }
-      case 4:
-        return () => (random.chance(0.5) ? 'whole' : 'lost');
-      default:
-        // Sector by sector, in whatever order the device took them.
-        return () => (random.chance(0.2) ? 'lost' : () => random.chance(0.5));
-    }
-  }
-}
-
-/** A file's bytes while changes are applied. */
-class Growing {
-  #buffer: Buffer;
-  #size: number;
-
-  constructor(base: Buffer) {
-    this.#buffer = Buffer.from(base);
-    this.#size = base.length;
-  }
-
-  extend(size: number): void {
-    if (size > this.#size) this.resize(size);
-  }
-
-  resize(size: number): void {
-    if (size > this.#buffer.length) {
-      const larger = Buffer.alloc(Math.max(size, this.#buffer.length * 2));
-      this.#buffer.copy(larger, 0, 0, this.#size);
-      this.#buffer = larger;
-    } else if (size < this.#size) {
-      this.#buffer.fill(0, size, this.#size);
-    }
-    this.#size = size;
-  }
-
-  write(bytes: Buffer, position: number): void {
-    this.extend(position + bytes.length);
-    bytes.copy(this.#buffer, position);
-  }
-
-  /** Writes those sectors (counted from the one that the write begins in) that are kept; the size covers all of them, unless none is. */
-  writeSectors(bytes: Buffer, position: number, isKept: (sector: number) => boolean): void {
-    const first = Math.floor(position / SECTOR_BYTES);
-    const end = position + bytes.length;
-    for (let sector = first; sector * SECTOR_BYTES < end; sector++) {
-      if (!isKept(sector - first)) continue;
-      const from = Math.max(position, sector * SECTOR_BYTES);
-      const to = Math.min(end, (sector + 1) * SECTOR_BYTES);
-      this.write(bytes.subarray(from - position, to - position), from);
-    }
-  }
-
-  bytes(): Buffer {
-    return this.#buffer.subarray(0, this.#size);
-  }
 }
 
 function split(path: string): string[] {

@@ -8,8 +8,10 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { MemoryDisk } from '../../storage/memory-disk.ts';
-import { contentsOf, PLAIN_OUTCOMES, showOutcome } from './crash-disk.ts';
-import type { CrashDisk, Outcome } from './crash-disk.ts';
+import { contentsOf } from './crash-disk.ts';
+import { PLAIN_OUTCOMES, showOutcome } from './crash-outcome.ts';
+import type { CrashDisk } from './crash-disk.ts';
+import type { Outcome } from './crash-outcome.ts';
 import type { Contents } from './log-model.ts';
 import { FLOWS, Steps } from './log-flows.ts';
 import type { Flow } from './log-flows.ts';

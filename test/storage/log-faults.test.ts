@@ -7,8 +7,10 @@
 import assert from 'node:assert';
 import { describe, expect, test } from 'vitest';
 import { ErrorCode } from '../../protocol/errors.ts';
-import { contentsOf, showOutcome } from './crash-disk.ts';
-import type { Call, CallKind, Fault, Outcome } from './crash-disk.ts';
+import { contentsOf } from './crash-disk.ts';
+import { showOutcome } from './crash-outcome.ts';
+import type { Call, CallKind, Fault } from './crash-disk.ts';
+import type { Outcome } from './crash-outcome.ts';
 import { FLOWS, Steps } from './log-flows.ts';
 import type { Flow } from './log-flows.ts';
 import { judge, LogWorld, tolerate } from './log-world.ts';

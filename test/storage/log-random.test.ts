@@ -7,8 +7,8 @@
 import assert from 'node:assert';
 import { expect, test } from 'vitest';
 import { ErrorCode } from '../../protocol/errors.ts';
-import type { Outcome } from './crash-disk.ts';
-import { PLAIN_OUTCOMES, showOutcome } from './crash-disk.ts';
+import type { Outcome } from './crash-outcome.ts';
+import { PLAIN_OUTCOMES, showOutcome } from './crash-outcome.ts';
 import { stableOffset } from './log-model.ts';
 import { LogWorld } from './log-world.ts';
 import { Seeded } from './seeded.ts';

@@ -21,8 +21,10 @@ import { StorageError } from '../../storage/log.ts';
 import type { AppendResult, Log } from '../../storage/log.ts';
 import type { MemoryDisk } from '../../storage/memory-disk.ts';
 import { decodeProducerSnapshot } from '../../storage/producer-snapshot.ts';
-import { contentsOf, CrashDisk, showOutcome } from './crash-disk.ts';
-import type { CrashDiskOptions, Outcome } from './crash-disk.ts';
+import { contentsOf, CrashDisk } from './crash-disk.ts';
+import { showOutcome } from './crash-outcome.ts';
+import type { CrashDiskOptions } from './crash-disk.ts';
+import type { Outcome } from './crash-outcome.ts';
 import { committedOffsets, cutAt, endOf, epochsOf, from, lastOfProducers, modelBatch, offsetForTimestamp, stableOffset } from './log-model.ts';
 import type { Contents } from './log-model.ts';
 import { committedOnly, dataRecords, readBatches } from './read-log.ts';
@@ -154,7 +156,7 @@ export class LogWorld {
   append(count: number, producer?: ProducerInput): AppendResult {
     const last = producer === undefined ? undefined : lastOfProducers(this.contents).get(producer.id);
     // Of a producer whose batches are all deleted the log may have forgotten the sequence; the producer then goes on in the next epoch (KIP-360).
-    const isKnown = last !== undefined && last.lastOffset >= this.log.logStartOffset;
+    const isKnown = last !== undefined && last.lastOffset >= this.#knownFrom();
     const epoch = last === undefined ? 0 : epochOfProducer(last.bytes) + (isKnown ? 0 : 1);
     const sequence = isKnown ? incrementSequence(lastSequence(last.bytes), 1) : 0;
     const nextOffset = this.log.logEndOffset;
@@ -172,9 +174,14 @@ export class LogWorld {
     return result;
   }
 
+  /** Producers all of whose batches were deleted may be forgotten, even if a crash has brought the batches back. */
+  #knownFrom(): number {
+    return Math.max(this.log.logStartOffset, this.#deletedUpTo);
+  }
+
   /** The producer sends its last batch again, as it does when the answer was lost. */
   repeat(id: number): AppendResult | undefined {
-    const last = lastOfProducers(from(this.contents, this.log.logStartOffset)).get(id);
+    const last = lastOfProducers(from(this.contents, this.#knownFrom())).get(id);
     if (last === undefined) return undefined;
     const result = this.log.append(Buffer.from(last.bytes), { leaderEpoch: this.epoch, nowMs: this.nowMs, origin: 'client' });
     assert.deepEqual([result.error, result.duplicate, result.baseOffset, result.lastOffset], [ErrorCode.NONE, true, last.baseOffset, last.lastOffset], `producer ${id} repeats its last batch`);
@@ -183,7 +190,7 @@ export class LogWorld {
 
   /** The producer has lost a batch on the way. */
   skip(id: number): AppendResult | undefined {
-    const last = lastOfProducers(from(this.contents, this.log.logStartOffset)).get(id);
+    const last = lastOfProducers(from(this.contents, this.#knownFrom())).get(id);
     if (last === undefined) return undefined;
     const sequence = incrementSequence(lastSequence(last.bytes), 2);
     const buffer = buildBatch({ records: [{ timestamp: this.nowMs, value: Buffer.from('gap') }], producerId: id, producerEpoch: epochOfProducer(last.bytes), baseSequence: sequence, isTransactional: last.isTransactional });
@@ -425,7 +432,7 @@ export async function judge(image: MemoryDisk, options: JudgeOptions): Promise<J
   await judgeSecondRecovery(disk, log, options);
   const recoveryChanges = disk.boundaries;
   const { logStartOffset: startOffset, logEndOffset: endOffset } = log;
-  if (options.goOn === true) await goOn(disk, directory, log, contents);
+  if (options.goOn === true) await goOn(disk, directory, log, contents, Math.max(startOffset, ...options.expectation.allowed.map(({ deletedUpTo }) => deletedUpTo)));
   return { disk, recoveryChanges, contents, hasTopicId: directory.topicIdOf(found) === TOPIC_ID, startOffset, endOffset };
 }
 
@@ -509,9 +516,9 @@ function assertSame(before: Map<string, Buffer>, after: Map<string, Buffer>): vo
 }
 
 /** What was found is a log like any other: it knows its producers, takes more, and is there after a clean stop. */
-async function goOn(disk: CrashDisk<Expectation>, directory: LogDirectory, log: Log, contents: Contents): Promise<void> {
+async function goOn(disk: CrashDisk<Expectation>, directory: LogDirectory, log: Log, contents: Contents, knownFrom: number): Promise<void> {
   const options = { leaderEpoch: 1_000, nowMs: 3_000_000, origin: 'client' } as const;
-  for (const [producerId, last] of lastOfProducers(from(contents, log.logStartOffset))) {
+  for (const [producerId, last] of lastOfProducers(from(contents, knownFrom))) {
     const again = log.append(Buffer.from(last.bytes), options);
     assert.deepEqual([again.error, again.duplicate, again.baseOffset, again.lastOffset], [ErrorCode.NONE, true, last.baseOffset, last.lastOffset], `producer ${producerId} repeats its last batch`);
     const next = buildBatch({
