@@ -8,7 +8,7 @@
  */
 import { ErrorCode, KafkaError } from '../protocol/errors.ts';
 import { MemoryDisk } from '../storage/memory-disk.ts';
-import { ReadBuffers } from '../storage/read-buffers.ts';
+import { BufferPool } from '../storage/buffer-pool.ts';
 import { servedApis } from './api/index.ts';
 import type { Node, NodeEndpoint } from './api/node.ts';
 import type { ConnectionInfo } from './api/serve.ts';
@@ -65,7 +65,7 @@ export class Broker implements Node {
   readonly nodeId: number;
   readonly logger: Logger;
   readonly fetchSessions: FetchSessions;
-  readonly readBuffers = new ReadBuffers();
+  readonly readBuffers = new BufferPool();
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;
   readonly replicas: Replicas;
@@ -89,7 +89,7 @@ export class Broker implements Node {
       let dispatcher: Dispatcher | null = null;
       const server = new Server({
         network: runtime.network, timers: runtime.timers, clock: runtime.clock, turn, log: logger, limits: limitsOf(settings),
-        dispatch: (connection, frame) => dispatcher!.dispatch(connection, frame),
+        dispatch: (connection, frame, returnFrame) => dispatcher!.dispatch(connection, frame, returnFrame),
       });
       undo.push(() => server.stop(0));
       const listeners = new Map<string, { address: ListenerAddress; opened: Listener }>();

@@ -11,7 +11,7 @@ import { sizeInBytes } from '../protocol/record/batch.ts';
 import { DiskError } from './disk.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentList } from './segment-list.ts';
-import type { ReadBuffers } from './read-buffers.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { hasHeader, HEADER_BYTES, storedBaseOffset, storedLastOffset, storedSize } from './stored-batch.ts';
 import { positionOfOffset, type Tail, type TailChunk } from './tail.ts';
 
@@ -22,7 +22,7 @@ export interface ReadOptions {
   /** Give the first batch whole even if it is larger than `maxBytes`. */
   readonly minOneBatch: boolean;
   /** Where buffers for reads of files come from; without it they are made anew. */
-  readonly buffers?: ReadBuffers;
+  readonly buffers?: BufferPool;
 }
 
 export interface LogRead {

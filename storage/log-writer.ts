@@ -10,6 +10,7 @@ import { DiskError } from './disk.ts';
 import { type LogState, isPassing, StorageError } from './log-state.ts';
 import type { Segment } from './segment.ts';
 import { OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX } from './segment-name.ts';
+import type { TailChunk } from './tail.ts';
 import { type SegmentWrite, WriteQueue } from './write-queue.ts';
 
 /** Whom the log tells. */
@@ -61,9 +62,9 @@ export class LogWriter {
   }
 
   /** Queues what was given its place at the end of the log. */
-  push(segment: Segment, buffer: Buffer, baseOffset: number, nextOffset: number, position: number, nowMs: number): void {
+  push(segment: Segment, buffer: Buffer, baseOffset: number, nextOffset: number, position: number, nowMs: number, release?: () => void): void {
     if (baseOffset <= this.#log.recoveryPoint) this.#unflushedSinceMs = nowMs;
-    this.#queue.push(segment, buffer, baseOffset, nextOffset, position);
+    this.#queue.push(segment, buffer, baseOffset, nextOffset, position, release);
   }
 
   // ---- writing
@@ -104,9 +105,20 @@ export class LogWriter {
     log.writtenEndOffset = end;
     log.producers.endWrite();
     this.#writing = undefined;
-    for (const write of writes) for (const chunk of write.chunks) log.tail.add(chunk);
+    for (const write of writes) for (const chunk of write.chunks) this.#keep(chunk);
     for (const write of writes) if (write.segment !== log.segments.active) this.seal(write.segment);
     this.#events.onWritten(end);
+  }
+
+  /** In the tail, which is a gapless suffix; a buffer that is wanted back ends it, and readers find the batch in the file. */
+  #keep(chunk: TailChunk): void {
+    const { tail } = this.#log;
+    if (chunk.release === undefined) {
+      tail.add(chunk);
+    } else {
+      tail.restart();
+      chunk.release();
+    }
   }
 
   async #writeSegment({ segment, buffers, bytes }: SegmentWrite): Promise<void> {

@@ -64,6 +64,11 @@ export interface AppendOptions {
   readonly origin: AppendOrigin;
   /** Of a transaction marker (KIP-890). */
   readonly transactionVersion?: number;
+  /**
+   * The owner wants the buffer back: called once when it is written and nobody here looks at it any more, and never when it could not be written or was
+   * not taken in. Readers at the tail then find the batch in the file.
+   */
+  readonly release?: () => void;
 }
 
 export interface AppendResult {
@@ -241,7 +246,7 @@ export class Log implements LogEvents {
       if (stamps) batch.setMaxTimestampAndType(buffer, at, batch.TimestampType.LOG_APPEND_TIME, nowMs);
       offset += batch.lastOffsetDelta(buffer, at) + 1;
     }
-    this.#enqueue(buffer, baseOffset, nextOffset, nowMs);
+    this.#enqueue(buffer, baseOffset, nextOffset, nowMs, options.release);
     return { error: ErrorCode.NONE, baseOffset, lastOffset: nextOffset - 1, logAppendTimeMs: stamps ? nowMs : -1, logStartOffset: log.logStartOffset, duplicate: false };
   }
 
@@ -275,7 +280,7 @@ export class Log implements LogEvents {
   }
 
   /** Gives the batches, whose headers are final, their place, and notes what they mean. */
-  #enqueue(buffer: Buffer, baseOffset: number, nextOffset: number, nowMs: number): void {
+  #enqueue(buffer: Buffer, baseOffset: number, nextOffset: number, nowMs: number, release?: () => void): void {
     const log = this.#state;
     const segment = log.segments.active;
     const position = segment.sizeBytes;
@@ -292,7 +297,7 @@ export class Log implements LogEvents {
     }
     log.producers.endOffset = nextOffset;
     log.logEndOffset = nextOffset;
-    this.#writer.push(segment, buffer, baseOffset, nextOffset, position, nowMs);
+    this.#writer.push(segment, buffer, baseOffset, nextOffset, position, nowMs, release);
   }
 
   #complete(segment: Segment, completed: CompletedTransaction): void {

@@ -29,6 +29,8 @@ export interface TailChunk {
   readonly nextOffset: number;
   /** Where it begins in the segment file. */
   readonly position: number;
+  /** Given by an owner who wants the buffer back once it is written: then it is not kept here. */
+  readonly release: (() => void) | undefined;
 }
 
 interface Kept {
@@ -138,6 +140,12 @@ export class Tail {
       else low = middle + 1;
     }
     return low - this.#first;
+  }
+
+  /** Begins anew behind what is here, which the budget lets go of in its own time. */
+  restart(): void {
+    this.#chunks = [];
+    this.#first = 0;
   }
 
   /** Drops everything: after a truncation what is left is read from the file again. */

@@ -36,8 +36,8 @@ export class WriteQueue {
     return this.#bytes;
   }
 
-  push(segment: Segment, buffer: Buffer, baseOffset: number, nextOffset: number, position: number): void {
-    this.#queued.push({ segment, buffer, baseOffset, nextOffset, position });
+  push(segment: Segment, buffer: Buffer, baseOffset: number, nextOffset: number, position: number, release: (() => void) | undefined): void {
+    this.#queued.push({ segment, buffer, baseOffset, nextOffset, position, release });
     this.#bytes += buffer.length;
   }
 
@@ -72,7 +72,7 @@ function segmentWrite(segment: Segment, queued: readonly Queued[], from: number,
     let last = first;
     for (; last < to; last++) {
       const { length } = (queued[last] as Queued).buffer;
-      if (length > JOIN_BYTES_MAX || joined + length > JOINED_BYTES_MAX) break;
+      if (length > JOIN_BYTES_MAX || (queued[last] as Queued).release !== undefined || joined + length > JOINED_BYTES_MAX) break;
       joined += length;
     }
     const chunk = last - first < 2 ? (queued[first] as Queued) : joinedChunk(queued, first, last, joined);
@@ -89,5 +89,5 @@ function joinedChunk(queued: readonly Queued[], from: number, to: number, bytes:
   const buffer = Buffer.allocUnsafe(bytes);
   let at = 0;
   for (let i = from; i < to; i++) at += (queued[i] as Queued).buffer.copy(buffer, at);
-  return { buffer, baseOffset, nextOffset: (queued[to - 1] as Queued).nextOffset, position };
+  return { buffer, baseOffset, nextOffset: (queued[to - 1] as Queued).nextOffset, position, release: undefined };
 }

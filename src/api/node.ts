@@ -2,7 +2,7 @@
  * What handlers see of the node they run in: its rooms, and the few facts that more than one API tells.
  * A plain interface, so that a handler's test can give it just what the handler uses.
  */
-import type { ReadBuffers } from '../../storage/read-buffers.ts';
+import type { BufferPool } from '../../storage/buffer-pool.ts';
 import type { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import type { Controller } from '../quorum/controller.ts';
 import type { MetadataImage } from '../quorum/image.ts';
@@ -32,7 +32,7 @@ export interface Node {
   readonly controller: Controller;
   readonly replicas: Replicas;
   readonly fetchSessions: FetchSessions;
-  readonly readBuffers: ReadBuffers;
+  readonly readBuffers: BufferPool;
   readonly producerIds: ProducerIds;
   readonly groups: GroupCoordinator;
   /** Where a client of this connection reaches the brokers: their advertised listener of the name by which it came, or the address that it came to. */

@@ -44,12 +44,13 @@ function handle(request: Request, context: RequestContext): Outcome<Response> | 
   if (acks !== ALL && acks !== LEADER && acks !== NONE) return refuseAll(request, ErrorCode.INVALID_REQUIRED_ACKS, null);
   const nowMs = context.node.runtime.clock.wallMs();
   const waits: { partition: Partition; endOffset: number; draft: Draft }[] = [];
+  const release = frameRelease(request, context);
   let failed = false;
   const responses: TopicResponse[] = [];
   for (const topic of request.topicData) {
     const partitionResponses: Draft[] = [];
     for (const one of topic.partitionData) {
-      const draft = append(topic, one, request, context, nowMs, waits);
+      const draft = append(topic, one, request, context, nowMs, release, waits);
       if (draft.errorCode !== ErrorCode.NONE) failed = true;
       partitionResponses.push(draft);
     }
@@ -78,6 +79,7 @@ function append(
   request: Request,
   { node, apiVersion, clientId }: RequestContext,
   nowMs: number,
+  release: (() => void) | undefined,
   waits: { partition: Partition; endOffset: number; draft: Draft }[],
 ): Draft {
   const { replicas } = node;
@@ -89,13 +91,21 @@ function append(
     return apiVersion < LEADER_HINTS_SINCE ? refusal : { ...refusal, currentLeader: { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch } };
   }
   if (request.acks === ALL && !partition.hasEnoughReplicas) return refused(index, ErrorCode.NOT_ENOUGH_REPLICAS);
-  const appended = appendProduced(partition, records, { apiVersion, transactionalId: request.transactionalId }, nowMs);
+  const appended = appendProduced(partition, records, { apiVersion, transactionalId: request.transactionalId, release }, nowMs);
   if (appended.errorCode !== ErrorCode.NONE) return rejected(index, appended);
   const draft: Draft = {
     index, errorCode: ErrorCode.NONE, baseOffset: appended.baseOffset, logAppendTimeMs: appended.logAppendTimeMs, logStartOffset: appended.logStartOffset,
   };
   waits.push({ partition, endOffset: appended.endOffset, draft });
   return draft;
+}
+
+/**
+ * A large frame that holds one batch and nothing else to speak of goes back to its pool once the batch is written. Where several partitions share a frame, a
+ * part of it may be kept for readers at the tail.
+ */
+function frameRelease({ topicData }: Request, { returnFrame }: RequestContext): (() => void) | undefined {
+  return returnFrame !== undefined && topicData.length === 1 && topicData[0]!.partitionData.length === 1 ? returnFrame : undefined;
 }
 
 function refused(index: number, errorCode: ErrorCode): Draft {

@@ -31,6 +31,8 @@ export interface RequestContext {
   readonly receivedMs: number;
   readonly connection: ConnectionInfo;
   readonly node: Node;
+  /** Gives the buffer of the request back, to be called once when nobody looks at any part of it any more; or never. undefined for a frame that is not pooled. */
+  readonly returnFrame: (() => void) | undefined;
   /** `call` is called once the answer has been handed to the operating system, and never when the connection ends before: what it was made of may be used again then. */
   whenSent(call: () => void): void;
 }

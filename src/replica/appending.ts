@@ -30,12 +30,20 @@ export interface Appended {
   readonly errorMessage: string | null;
 }
 
+/** What the request says beside the records. */
+export interface Produced {
+  readonly apiVersion: number;
+  readonly transactionalId: string | null;
+  /** For a caller who wants the buffer of the records back; see AppendOptions. */
+  readonly release: (() => void) | undefined;
+}
+
 const NO_RECORD_ERRORS: readonly RecordError[] = [];
 
 /** Used for one batch at a time, and by nobody else. */
 const found = new ProducedBatch();
 
-export function appendProduced(partition: Partition, records: Buffer | null, produced: { apiVersion: number; transactionalId: string | null }, nowMs: number): Appended {
+export function appendProduced(partition: Partition, records: Buffer | null, produced: Produced, nowMs: number): Appended {
   const { log } = partition;
   if (log.failed) return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1);
   if (records === null) return refused(ErrorCode.INVALID_RECORD, -1);
@@ -48,7 +56,8 @@ export function appendProduced(partition: Partition, records: Buffer | null, pro
   }
   const batch = storedForm(records, 0, rules, nowMs, found);
   if (batch.length > rules.batchBytesMax) return refused(ErrorCode.MESSAGE_TOO_LARGE, -1);
-  const result = partition.append(batch, 'client', nowMs);
+  // A batch that was made anew is not in the frame any more, and needs no giving back.
+  const result = partition.append(batch, 'client', nowMs, batch.buffer === records.buffer ? produced.release : undefined);
   if (result.error !== ErrorCode.NONE) return refused(result.error, withoutLogStart.has(result.error) ? -1 : log.logStartOffset);
   return {
     errorCode: ErrorCode.NONE, baseOffset: result.baseOffset, logAppendTimeMs: result.logAppendTimeMs, logStartOffset: result.logStartOffset,

@@ -110,8 +110,8 @@ export class Partition implements TurnOwner, Watched {
   }
 
   /** Appends a validated batch as the leader. It is written at the end of this turn; use `whenWritten` or `whenCommitted` to hear of it. */
-  append(batch: Buffer, origin: AppendOrigin, nowMs: number): AppendResult {
-    const result = this.log.append(batch, { leaderEpoch: this.#state.leaderEpoch, nowMs, origin });
+  append(batch: Buffer, origin: AppendOrigin, nowMs: number, release?: () => void): AppendResult {
+    const result = this.log.append(batch, { leaderEpoch: this.#state.leaderEpoch, nowMs, origin, ...(release !== undefined && { release }) });
     if (result.error === ErrorCode.NONE && !result.duplicate) {
       this.#unwrittenBytes += batch.length;
       this.#writeSoon();

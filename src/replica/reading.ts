@@ -8,7 +8,7 @@
  */
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { AbortedTransaction, LogRead } from '../../storage/log.ts';
-import type { ReadBuffers } from '../../storage/read-buffers.ts';
+import type { BufferPool } from '../../storage/buffer-pool.ts';
 import type { Timers } from '../runtime/runtime.ts';
 import type { FetchPartition } from './fetch-sessions.ts';
 import type { Partition } from './partition.ts';
@@ -23,7 +23,7 @@ export interface ReadOptions {
   readonly maxBytesOfBroker: number;
   readonly timers: Timers;
   /** Where buffers for reads of files come from. */
-  readonly buffers: ReadBuffers;
+  readonly buffers: BufferPool;
   /** undefined, or the code to answer, where this node has no such partition. */
   find(asked: FetchPartition): Partition | ErrorCode;
 }

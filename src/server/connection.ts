@@ -6,6 +6,7 @@
  * when the client does not take its answers. After `close` nothing is written and late answers are dropped.
  * Does not know what a request means: `dispatch` does.
  */
+import type { BufferPool } from '../../storage/buffer-pool.ts';
 import type { Socket } from '../runtime/runtime.ts';
 import type { Turn, TurnOwner } from '../runtime/turn.ts';
 import type { ByteBudget } from './budget.ts';
@@ -37,7 +38,9 @@ export interface ConnectionOwner {
   readonly budget: ByteBudget;
   readonly limits: ConnectionLimits;
   monotonicMs(): number;
-  dispatch(connection: Connection, frame: Buffer): void;
+  /** Where the buffers of large frames come from. */
+  readonly frames: BufferPool;
+  dispatch(connection: Connection, frame: Buffer, returnFrame?: () => void): void;
   /** Malformed bytes: said once in the log, the connection is closed already. */
   malformed(connection: Connection, reason: string): void;
   closed(connection: Connection): void;
@@ -77,7 +80,7 @@ export class Connection implements TurnOwner {
   #waitsForDrain = false;
   #turnPending = false;
   #draining = false;
-  readonly #take = (frame: Buffer): boolean => this.#frame(frame);
+  readonly #take = (frame: Buffer, pooled: Buffer | null): boolean => this.#frame(frame, pooled);
 
   constructor(id: number, listener: string, socket: Socket, owner: ConnectionOwner) {
     this.id = id;
@@ -88,7 +91,7 @@ export class Connection implements TurnOwner {
     this.localPort = socket.localPort;
     this.#owner = owner;
     this.lastActiveMs = owner.monotonicMs();
-    this.#cutter = new FrameCutter(owner.limits.frameBytesMax);
+    this.#cutter = new FrameCutter(owner.limits.frameBytesMax, owner.frames);
     socket.onData = (chunk) => this.#data(chunk);
     socket.onClose = () => this.#ended();
     socket.onDrain = () => this.#drained();
@@ -206,12 +209,13 @@ export class Connection implements TurnOwner {
     this.#owner.malformed(this, reason);
   }
 
-  #frame(frame: Buffer): boolean {
+  #frame(frame: Buffer, pooled: Buffer | null): boolean {
     this.requests++;
     this.lastActiveMs = this.#owner.monotonicMs();
     this.#bytesInFlight += frame.length;
     this.#owner.budget.take(frame.length);
-    this.#owner.dispatch(this, frame);
+    if (pooled === null) this.#owner.dispatch(this, frame);
+    else this.#owner.dispatch(this, frame, () => this.#owner.frames.give(pooled));
     return !this.#closed;
   }
 

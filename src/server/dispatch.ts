@@ -30,7 +30,7 @@ export class Dispatcher {
     this.#onBug = options.onBug;
   }
 
-  dispatch(connection: Connection, frame: Buffer): void {
+  dispatch(connection: Connection, frame: Buffer, returnFrame?: () => void): void {
     let header;
     try {
       header = decodeRequestHeader(frame);
@@ -47,7 +47,7 @@ export class Dispatcher {
     }
     const slot = connection.enqueue(frame.length);
     const context: RequestContext = {
-      apiVersion, clientId, correlationId, receivedMs: connection.lastActiveMs, connection, node: this.#node, whenSent: (call) => void (slot.sent = call),
+      apiVersion, clientId, correlationId, receivedMs: connection.lastActiveMs, connection, node: this.#node, returnFrame, whenSent: (call) => void (slot.sent = call),
     };
     if (apiVersion < served.versionMin || apiVersion > served.versionMax) {
       if (served.api.key !== ApiVersions.key) {

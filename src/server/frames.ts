@@ -3,25 +3,31 @@
  *
  *     size:4 payload:size   size:4 payload:size   ...
  *
- * A frame that lies whole in one chunk is a view of it; one that spans chunks is copied once into a buffer of its own, which grows with the
- * bytes that really came (a frame may declare 100 MiB and send ten bytes).
+ * A frame that lies whole in one chunk is a view of it; one that spans chunks is copied once into a buffer of its own: a pooled one for a large frame, and
+ * for the largest one that grows with the bytes that really came (a frame may declare 100 MiB and send ten bytes).
  *
  * Promises: a size below zero or above the limit throws a RangeError before anything is allocated for it.
  */
 
-/** Up to this size a spanning frame's buffer is allocated at once; beyond, it doubles as bytes arrive. */
-const FIRST_BUFFER_BYTES = 1 << 20;
+import type { BufferPool } from '../../storage/buffer-pool.ts';
+
+/** From this size on to the next a spanning frame's buffer comes from the pool; beyond, it begins with so much and doubles as bytes arrive. */
+const POOLED_BYTES_MIN = 128 * 1024;
+const POOLED_BYTES_MAX = 2 * 1024 * 1024;
 
 export class FrameCutter {
   readonly #frameBytesMax: number;
   readonly #head = Buffer.alloc(4);
   #headBytes = 0;
   #frame: Buffer | null = null;
+  #isPooled = false;
+  readonly #pool: BufferPool;
   #frameBytes = 0;
   #size = 0;
 
-  constructor(frameBytesMax: number) {
+  constructor(frameBytesMax: number, pool: BufferPool) {
     this.#frameBytesMax = frameBytesMax;
+    this.#pool = pool;
   }
 
   /** Bytes of an unfinished frame that are held here. */
@@ -29,8 +35,11 @@ export class FrameCutter {
     return this.#frame === null ? this.#headBytes : this.#frameBytes;
   }
 
-  /** Calls `take` for every frame that `chunk` completes. `take` returning false stops the cutting for good. Throws RangeError. */
-  push(chunk: Buffer, take: (frame: Buffer) => boolean): void {
+  /**
+   * Calls `take` for every frame that `chunk` completes, with the pool's buffer when the frame lies in one: whoever takes it may give it back. `take`
+   * returning false stops the cutting for good. Throws RangeError.
+   */
+  push(chunk: Buffer, take: (frame: Buffer, pooled: Buffer | null) => boolean): void {
     let at = 0;
     const end = chunk.length;
     while (at < end) {
@@ -49,10 +58,11 @@ export class FrameCutter {
         if (end - at >= size) {
           const frame = chunk.subarray(at, at + size);
           at += size;
-          if (!take(frame)) return;
+          if (!take(frame, null)) return;
           continue;
         }
-        this.#frame = Buffer.allocUnsafeSlow(Math.min(size, FIRST_BUFFER_BYTES));
+        this.#isPooled = size >= POOLED_BYTES_MIN && size <= POOLED_BYTES_MAX;
+        this.#frame = this.#isPooled ? this.#pool.take(size) : Buffer.allocUnsafeSlow(Math.min(size, POOLED_BYTES_MAX));
         this.#frameBytes = 0;
       } else {
         const wanted = Math.min(this.#size - this.#frameBytes, end - at);
@@ -61,10 +71,11 @@ export class FrameCutter {
         this.#frameBytes += wanted;
         at += wanted;
         if (this.#frameBytes === this.#size) {
-          const frame = this.#frame.length === this.#size ? this.#frame : this.#frame.subarray(0, this.#size);
+          const whole = this.#frame;
+          const frame = whole.length === this.#size ? whole : whole.subarray(0, this.#size);
           this.#frame = null;
           this.#frameBytes = 0;
-          if (!take(frame)) return;
+          if (!take(frame, this.#isPooled ? whole : null)) return;
         }
       }
     }

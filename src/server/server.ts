@@ -8,6 +8,7 @@
 import type { Listener, Network, Socket, Timer, Timers, Clock } from '../runtime/runtime.ts';
 import type { Turn } from '../runtime/turn.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { BufferPool } from '../../storage/buffer-pool.ts';
 import { ByteBudget } from './budget.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionLimits, ConnectionOwner } from './connection.ts';
@@ -34,12 +35,13 @@ export interface ServerOptions {
   readonly turn: Turn;
   readonly log: Logger;
   readonly limits: ServerLimits;
-  readonly dispatch: (connection: Connection, frame: Buffer) => void;
+  readonly dispatch: (connection: Connection, frame: Buffer, returnFrame?: () => void) => void;
 }
 
 export class Server implements ConnectionOwner {
   readonly turn: Turn;
   readonly budget: ByteBudget;
+  readonly frames = new BufferPool();
   readonly limits: ServerLimits;
   readonly #options: ServerOptions;
   readonly #connections = new Set<Connection>();
@@ -74,8 +76,8 @@ export class Server implements ConnectionOwner {
     return this.#options.clock.monotonicMs();
   }
 
-  dispatch(connection: Connection, frame: Buffer): void {
-    this.#options.dispatch(connection, frame);
+  dispatch(connection: Connection, frame: Buffer, returnFrame?: () => void): void {
+    this.#options.dispatch(connection, frame, returnFrame);
   }
 
   malformed(connection: Connection, reason: string): void {

@@ -4,6 +4,7 @@ import { decodeResponseFrame, encodeRequestFrame } from '../../protocol/frame.ts
 import { buildBatch } from '../../protocol/record/build.ts';
 import type { AnyApi, AnyField, Api, Fields, Input, Message, Value } from '../../protocol/schema.ts';
 import { inRange, versionRange } from '../../protocol/schema.ts';
+import { BufferPool } from '../../storage/buffer-pool.ts';
 import { MemoryDisk } from '../../storage/memory-disk.ts';
 import { Broker } from '../../src/broker.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
@@ -51,7 +52,7 @@ export class RawClient {
 
   private constructor(socket: Socket) {
     this.socket = socket;
-    const cutter = new FrameCutter(1 << 30);
+    const cutter = new FrameCutter(1 << 30, new BufferPool());
     socket.onData = (chunk) => cutter.push(chunk, (frame) => (this.#waiting.shift()!.take(frame), true));
     socket.onClose = () => {
       this.closed = true;

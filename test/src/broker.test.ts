@@ -137,6 +137,30 @@ describe('producing and fetching', () => {
     expect(answers.map((value) => Number(value.slice(0, value.indexOf(':'))))).toEqual(asked);
   });
 
+  test('large batches, small ones and several in one request keep their own bytes while the buffers of their frames are used again', async () => {
+    const { connect } = await world();
+    const producers = await Promise.all(Array.from({ length: 3 }, () => connect()));
+    await createTopic(producers[0]!, 't');
+    await createTopic(producers[0]!, 'pair', 2);
+    const bytesOf = (i: number) => (i % 5 === 4 ? 300 : 150_000 + i * 4000);
+    const valueOf = (i: number) => `${i}:`.padEnd(bytesOf(i), String(i % 10));
+    const offsets = await Promise.all(Array.from({ length: 120 }, async (_, i) => {
+      if (i % 7 === 3) {
+        const both = await producers[i % 3]!.ask(Produce, 9, {
+          acks: 1, timeoutMs: 5000, topicData: [{ name: 'pair', partitionData: [0, 1].map((index) => ({ index, records: batchOf(valueOf(i)) })) }],
+        });
+        expect(both.responses[0]!.partitionResponses.map((one) => one.errorCode)).toEqual([0, 0]);
+      }
+      return (await produce(producers[i % 3]!, 't', batchOf(valueOf(i)), i % 2 === 0 ? -1 : 1)).baseOffset;
+    }));
+    const consumer = await connect();
+    for (const [i, offset] of offsets.entries()) {
+      const found = await fetch(consumer, 't', offset);
+      expect(recordsAt(found.records!, 0).map((record) => String(record.value)).includes(valueOf(i)), `record ${i}`).toBe(true);
+    }
+    for (let offset = 0, at = 3; at < 120; offset++, at += 7) expect(values((await fetch(consumer, 'pair', offset)).records)[0]!.length).toBeGreaterThan(200);
+  });
+
   test('clients may not write internal topics, nor with control batches', async () => {
     const { connect } = await world();
     const client = await connect();

@@ -8,7 +8,7 @@ import { Tail, TailBudget, type TailChunk } from '../../storage/tail.ts';
 import { accept, contents, fill, NOW_MS, numbered, openLog, sizedBatch, testBatch } from './log-fixture.ts';
 
 function chunk(baseOffset: number, bytes = 1000): TailChunk {
-  return { buffer: Buffer.alloc(bytes), baseOffset, nextOffset: baseOffset + 1, position: 0 };
+  return { buffer: Buffer.alloc(bytes), baseOffset, nextOffset: baseOffset + 1, position: 0, release: undefined };
 }
 
 describe('the tail', () => {

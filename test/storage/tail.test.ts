@@ -12,7 +12,7 @@ const collectGarbage = runInNewContext('gc') as () => void;
 const BATCH_BYTES = 10_000;
 
 function chunk(baseOffset: number, buffer = Buffer.from(new Uint8Array(BATCH_BYTES))) {
-  return { buffer, baseOffset, nextOffset: baseOffset + 1, position: baseOffset * BATCH_BYTES };
+  return { buffer, baseOffset, nextOffset: baseOffset + 1, position: baseOffset * BATCH_BYTES, release: undefined };
 }
 
 describe('a chunk of the tail', () => {

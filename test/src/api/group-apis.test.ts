@@ -54,7 +54,7 @@ async function stage(options: { leads?: boolean; ensureTopic?: () => Promise<voi
     const served = apis.find((one) => one.api === api)!;
     expect(apiVersion >= served.versionMin && apiVersion <= served.versionMax, `${api.name} ${apiVersion}`).toBe(true);
     const request = decodeBuffer(api.request, apiVersion, encodeBuffer(api.request, apiVersion, input));
-    const context: RequestContext = { apiVersion, clientId, correlationId: 1, receivedMs: 0, connection, node, whenSent() {} };
+    const context: RequestContext = { apiVersion, clientId, correlationId: 1, receivedMs: 0, connection, node, whenSent() {}, returnFrame: undefined };
     let outcome;
     try {
       outcome = served.handle(request, context);

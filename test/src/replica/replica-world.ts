@@ -6,7 +6,7 @@ import { DEFAULT_PRODUCE_RULES } from '../../../protocol/record/validate.ts';
 import { DiskError } from '../../../storage/disk.ts';
 import type { DiskFile } from '../../../storage/disk.ts';
 import type { Log } from '../../../storage/log.ts';
-import { ReadBuffers } from '../../../storage/read-buffers.ts';
+import { BufferPool } from '../../../storage/buffer-pool.ts';
 import type { FetchPartition } from '../../../src/replica/fetch-sessions.ts';
 import { Partition } from '../../../src/replica/partition.ts';
 import type { PartitionState } from '../../../src/replica/partition.ts';
@@ -59,7 +59,7 @@ export class ReplicaWorld {
     );
     void readPartitions(partitions, {
       maxWaitMs: 500, minBytes: 1, maxBytes: 1_000_000, readCommitted: false, maxBytesOfBroker: 1_000_000, timers: this.time,
-      buffers: new ReadBuffers({ idleBytesMax: 1 << 24, poison: true }), find: (one) => found[one.partition]!, ...options,
+      buffers: new BufferPool({ idleBytesMax: 1 << 24, poison: true }), find: (one) => found[one.partition]!, ...options,
     }).then((answers) => this.told.push(`${this.time.monotonicMs()} ms ${name}: ${answers.map(describeAnswer).join(' | ')}`));
     return { found };
   }

@@ -1,6 +1,7 @@
 /** Frames cut out of a byte stream, whatever way the network cuts it. */
 import { describe, expect, test } from 'vitest';
 import { FrameCutter } from '../../../src/server/frames.ts';
+import { BufferPool } from '../../../storage/buffer-pool.ts';
 
 function framed(...payloads: string[]): Buffer {
   return Buffer.concat(payloads.flatMap((payload) => {
@@ -11,7 +12,7 @@ function framed(...payloads: string[]): Buffer {
 }
 
 function cut(chunks: Buffer[], frameBytesMax = 1000): string[] {
-  const cutter = new FrameCutter(frameBytesMax);
+  const cutter = new FrameCutter(frameBytesMax, new BufferPool());
   const frames: Buffer[] = [];
   for (const chunk of chunks) cutter.push(chunk, (frame) => frames.push(frame) > 0);
   return frames.map(String);
@@ -28,7 +29,7 @@ describe('FrameCutter', () => {
   test('a frame that lies whole in a chunk is a view of it, one that spans chunks is a copy', () => {
     const stream = framed('first', 'second');
     const frames: Buffer[] = [];
-    const cutter = new FrameCutter(100);
+    const cutter = new FrameCutter(100, new BufferPool());
     const take = (frame: Buffer) => frames.push(frame) > 0;
     cutter.push(stream.subarray(0, 15), take);
     cutter.push(stream.subarray(15), take);
@@ -49,7 +50,7 @@ describe('FrameCutter', () => {
   });
 
   test('a large declared frame holds only what has come', () => {
-    const cutter = new FrameCutter(1 << 30);
+    const cutter = new FrameCutter(1 << 30, new BufferPool());
     const head = Buffer.alloc(4);
     head.writeInt32BE(1 << 30);
     cutter.push(head, () => true);
@@ -63,15 +64,32 @@ describe('FrameCutter', () => {
     head.writeInt32BE(payload.length);
     const stream = Buffer.concat([head, payload]);
     const frames: Buffer[] = [];
-    const cutter = new FrameCutter(1 << 30);
+    const cutter = new FrameCutter(1 << 30, new BufferPool());
     for (let at = 0; at < stream.length; at += 65_536) cutter.push(stream.subarray(at, at + 65_536), (frame) => frames.push(frame) > 0);
     expect(frames).toHaveLength(1);
     expect(frames[0]!.equals(payload)).toBe(true);
   });
 
+  test('a large frame lies in a buffer of the pool, which the taker may give back', () => {
+    const pool = new BufferPool({ idleBytesMax: 1 << 20, poison: true });
+    const cutter = new FrameCutter(1 << 30, pool);
+    const seen: { frame: Buffer; pooled: Buffer | null }[] = [];
+    for (const letter of ['a', 'b', 'c']) {
+      const stream = framed(letter.repeat(200_000));
+      for (let at = 0; at < stream.length; at += 65_536) cutter.push(stream.subarray(at, at + 65_536), (frame, pooled) => seen.push({ frame, pooled }) > 0);
+      // The first is kept, the second is given back, and the third gets its buffer.
+      if (letter === 'b') pool.give(seen[1]!.pooled!);
+    }
+    expect(seen.map(({ frame }) => String(frame.subarray(0, 3)))).toEqual(['aaa', 'ccc', 'ccc']);
+    expect(seen.every(({ frame }) => frame.length === 200_000)).toBe(true);
+    expect(seen[2]!.pooled).toBe(seen[1]!.pooled);
+    expect(seen[2]!.frame.equals(Buffer.alloc(200_000, 'c'))).toBe(true);
+    expect(seen[0]!.frame.equals(Buffer.alloc(200_000, 'a'))).toBe(true);
+  });
+
   test('a taker that says no stops the cutting', () => {
     const seen: string[] = [];
-    new FrameCutter(100).push(framed('a', 'b', 'c'), (frame) => seen.push(String(frame)) < 2);
+    new FrameCutter(100, new BufferPool()).push(framed('a', 'b', 'c'), (frame) => seen.push(String(frame)) < 2);
     expect(seen).toEqual(['a', 'b']);
   });
 });

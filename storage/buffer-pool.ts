@@ -1,26 +1,26 @@
 /**
- * Buffers for large reads, used again: a fresh one of 1 MiB costs as much in page faults and garbage collection as the read itself.
+ * Large buffers, used again: a fresh one of 1 MiB costs as much in page faults and garbage collection as what is done with it.
  *
  * Promises: a buffer is in one place at a time: whoever took it gives it back once, when nobody looks at it any more, or not at all (then it is garbage).
  * No more than `idleBytesMax` lie idle. What is in a buffer that was given back is gone: under `poison` it is overwritten, so that a late reader shows.
- * Does not pool small reads, which Node's allocator serves well.
+ * Does not pool small ones, which Node's allocator serves well.
  */
 const CLASS_BYTES = 64 * 1024;
 
-export interface ReadBuffersOptions {
+export interface BufferPoolOptions {
   readonly idleBytesMax: number;
   readonly poison?: boolean;
 }
 
-export const READ_BUFFERS_IDLE_BYTES_MAX_DEFAULT = 16 * 1024 * 1024;
+export const BUFFER_POOL_IDLE_BYTES_MAX_DEFAULT = 16 * 1024 * 1024;
 
-export class ReadBuffers {
-  readonly #options: ReadBuffersOptions;
+export class BufferPool {
+  readonly #options: BufferPoolOptions;
   /** Newest first to go: what was used last is still in the processor's cache. */
   readonly #idle = new Map<number, Buffer[]>();
   #idleBytes = 0;
 
-  constructor(options: ReadBuffersOptions = { idleBytesMax: READ_BUFFERS_IDLE_BYTES_MAX_DEFAULT }) {
+  constructor(options: BufferPoolOptions = { idleBytesMax: BUFFER_POOL_IDLE_BYTES_MAX_DEFAULT }) {
     this.#options = options;
   }
 

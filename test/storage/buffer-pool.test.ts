@@ -6,12 +6,12 @@ import { buildBatch } from '../../protocol/record/build.ts';
 import { DEFAULT_LOG_CONFIG } from '../../storage/log-config.ts';
 import { Log } from '../../storage/log.ts';
 import { MemoryDisk } from '../../storage/memory-disk.ts';
-import { ReadBuffers } from '../../storage/read-buffers.ts';
+import { BufferPool } from '../../storage/buffer-pool.ts';
 import { TailBudget } from '../../storage/tail.ts';
 
-describe('ReadBuffers', () => {
+describe('BufferPool', () => {
   test('gives the one used last, to one taker at a time', () => {
-    const buffers = new ReadBuffers();
+    const buffers = new BufferPool();
     const [one, two] = [buffers.take(100_000), buffers.take(100_000)];
     expect(one.buffer).not.toBe(two.buffer);
     expect(one.length).toBe(131_072);
@@ -24,7 +24,7 @@ describe('ReadBuffers', () => {
   });
 
   test('keeps no more than its bytes', () => {
-    const buffers = new ReadBuffers({ idleBytesMax: 200_000 });
+    const buffers = new BufferPool({ idleBytesMax: 200_000 });
     const taken = [buffers.take(65_536), buffers.take(65_536), buffers.take(65_536), buffers.take(65_536)];
     for (const buffer of taken) buffers.give(buffer);
     expect(buffers.idleBytes).toBe(3 * 65_536);
@@ -47,7 +47,7 @@ async function logOf(records: number): Promise<Log> {
 describe('reads of a log with buffers that are given back', () => {
   test('have their records until then, and their bytes are overwritten after', async () => {
     const log = await logOf(20);
-    const buffers = new ReadBuffers({ idleBytesMax: 1 << 20, poison: true });
+    const buffers = new BufferPool({ idleBytesMax: 1 << 20, poison: true });
     const read = (from: number) => log.read(from, { maxBytes: 50_000, endOffset: 20, minOneBatch: true, buffers });
     const [first, second] = [await read(0), await read(10)];
     const offsets = (records: Buffer) => recordsAt(records, 0).map((record) => record.offset);
@@ -63,11 +63,44 @@ describe('reads of a log with buffers that are given back', () => {
 
   test('that find nothing, or fail, give back what they took', async () => {
     const log = await logOf(3);
-    const buffers = new ReadBuffers();
+    const buffers = new BufferPool();
     const nothing = await log.read(1, { maxBytes: 10, endOffset: 3, minOneBatch: false, buffers });
     expect([nothing.bytes, nothing.release, buffers.idleBytes > 0]).toEqual([0, undefined, true]);
     const before = buffers.idleBytes;
     const outside = await log.read(99, { maxBytes: 10, endOffset: 3, minOneBatch: true, buffers });
     expect([outside.error, buffers.idleBytes]).toEqual([ErrorCode.OFFSET_OUT_OF_RANGE, before]);
+  });
+});
+
+describe('appends of a buffer that is wanted back', () => {
+  test('give it back when it is written, and the batch is read from the file', async () => {
+    const log = await logOf(0);
+    const big = buildBatch({ baseOffset: 0, records: [{ timestamp: 1, key: null, value: Buffer.alloc(100_000, 'x'), headers: [] }] });
+    const back: string[] = [];
+    const append = (name: string) => log.append(Buffer.from(big), { leaderEpoch: 0, nowMs: 1, origin: 'client', release: () => void back.push(name) });
+    append('a');
+    append('b');
+    expect(back).toEqual([]);
+    await log.write();
+    expect(back).toEqual(['a', 'b']);
+    expect(log.tail.chunkCount).toBe(0);
+    const read = await log.read(1, { maxBytes: 1000, endOffset: 2, minOneBatch: true });
+    expect(recordsAt(read.buffers[0]!, 0)[0]!.offset).toBe(1);
+  });
+
+  test('never give it back when it was not written, or was there already', async () => {
+    const disk = new MemoryDisk({ bytesMax: 30_000 });
+    const log = Log.open({ disk, directory: '/t-0', topic: 't', partition: 0, config: DEFAULT_LOG_CONFIG, recoveryPoint: 0, logStartOffset: 0, cleanShutdown: true, nowMs: 0 });
+    const numbered = (bytes: number) => buildBatch({ baseOffset: 0, producerId: 1, producerEpoch: 0, baseSequence: 0, records: [{ timestamp: 1, key: null, value: Buffer.alloc(bytes), headers: [] }] });
+    let back = 0;
+    const options = { leaderEpoch: 0, nowMs: 1, origin: 'client' as const, release: () => void back++ };
+    log.append(numbered(100_000), options);
+    await log.write();
+    expect([back, log.logEndOffset]).toEqual([0, 0]);
+    log.append(numbered(100), options);
+    await log.write();
+    expect(log.append(numbered(100), options).duplicate).toBe(true);
+    await log.write();
+    expect([back, log.logEndOffset]).toEqual([1, 1]);
   });
 });
