@@ -37,7 +37,10 @@ export function parseMetaProperties(bytes: Buffer): Loaded<MetaProperties> {
   const properties = new Map(parseProperties(bytes.toString('utf8')).map(({ name, value }) => [name, value]));
   const version = properties.get('version');
   if (version === '0') return corrupt('version 0, of a cluster with ZooKeeper');
-  if (version !== '1') return corrupt(version === undefined ? 'no version' : `version ${JSON.stringify(version)}`);
+  if (version !== '1') {
+    if (version === undefined) return corrupt('no version');
+    return corrupt(Number(version) > 1 ? `version ${JSON.stringify(version)}, of a newer release than this one, which knows version 1` : `version ${JSON.stringify(version)}`);
+  }
   const clusterId = properties.get('cluster.id');
   if (clusterId === undefined || clusterId === '') return corrupt('no cluster.id');
   const nodeId = properties.get('node.id');

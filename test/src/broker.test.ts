@@ -225,6 +225,16 @@ describe('a start that must not be', () => {
     await world({ disk });
   });
 
+  test('a directory of a newer release', async () => {
+    const disk = new MemoryDisk({ nowMs: () => Date.now() });
+    disk.makeDirectory('/data');
+    const file = disk.open('/data/meta.properties', 'create');
+    file.writeSync([Buffer.from('version=9\nnode.id=1\ncluster.id=AAAAAAAAAAAAAAAAAAAAAg\n')], 0);
+    file.close();
+    await expect(startWorld({ disk })).rejects.toThrow('/data/meta.properties cannot be used: version "9", of a newer release');
+    expect(disk.list('/data')).toContain('meta.properties');
+  });
+
   test('a directory that a living broker holds', async () => {
     const { disk } = await world();
     await expect(startWorld({ disk })).rejects.toMatchObject({ code: 'EBUSY' });

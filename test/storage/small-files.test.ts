@@ -104,7 +104,7 @@ describe('meta.properties', () => {
   });
 
   test.each([
-    ['version=1', 'version=0', /ZooKeeper/], ['version=1', 'version=2', /version "2"/], ['version=1', '', /no version/], ['node.id=1', 'broker.id=1', /no node.id/],
+    ['version=1', 'version=0', /ZooKeeper/], ['version=1', 'version=2', /version "2", of a newer release/], ['version=1', '', /no version/], ['node.id=1', 'broker.id=1', /no node.id/],
     ['node.id=1', 'node.id=-1', /node.id="-1"/], ['node.id=1', 'node.id=2147483648', /node.id/], ['cluster.id=mNdAVA5ZSzWRJUXuBoWdtQ', '', /no cluster.id/],
     ['9Qv_gnq-t2feTT_K0Y6Uuw', '9Qv_gnq', /directory.id/],
   ])('%s as %s is corrupt', (from, to, reason) => {
