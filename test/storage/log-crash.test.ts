@@ -107,3 +107,34 @@ test.each(FLOWS)('$name', { timeout: 600_000 }, async (flow) => {
     console.log(`${flow.name}: ${world.disk.boundaries} calls, ${enumeration.images} images, ${enumeration.judged} judged, ${enumeration.recoveries} recoveries that changed something`);
   }
 });
+
+test('a log that has lost what was flushed does not take what it is given then for flushed', async () => {
+  const world = new LogWorld();
+  world.open();
+  for (let round = 0; round < 4; round++) world.append(2);
+  await world.flush();
+  await world.checkpoint();
+  world.kill();
+  // No crash does that; a disk that forgets, or a person, does.
+  const { live } = world.disk;
+  const file = live.open('/data/t-0/00000000000000000000.log', 'update');
+  file.truncate(file.sizeBytes() - 1);
+  file.close();
+  const contents = world.contents.slice(0, 3);
+  const seen = new LogWorld({ disk: { from: live } });
+  Object.assign(seen, { contents, logStart: 0 });
+  seen.open();
+  expect(seen.log.recovery.lostFlushed).toBe(true);
+  expect([seen.log.logEndOffset, seen.log.recoveryPoint]).toEqual([6, 6]);
+  seen.append(3);
+  seen.append(3);
+  await seen.write();
+  // The first of the two is torn; were it below the recovery point, it would be taken for one that has rotted, and kept.
+  const again = seen.disk.image(seen.disk.boundaries, 'everything');
+  const torn = again.open('/data/t-0/00000000000000000000.log', 'update');
+  const size = torn.sizeBytes();
+  torn.writeSync([Buffer.alloc(8)], size - seen.contents.at(-1)!.bytes.length - 8);
+  torn.close();
+  const { endOffset } = await judge(again, { config: seen.config, expectation: seen.expectation(), isKill: false, seed: 1 });
+  expect(endOffset).toBe(6);
+});

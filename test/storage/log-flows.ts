@@ -293,6 +293,9 @@ export const FLOWS: readonly Flow[] = [
       await steps.checkpoint();
       await steps.append(3);
       await steps.flush();
+      // Where it starts already: the file of the old batches is that of the new ones.
+      await steps.startAt(40);
+      await steps.append(1);
     },
   },
   {

@@ -308,6 +308,7 @@ export class LogWorld {
     try {
       await this.log.truncateFullyAndStartAt(offset, this.nowMs);
       this.#before = [];
+      this.#startDurable = offset;
       this.#startBefore = 0;
     } catch (error) {
       this.#startBefore = before.startMax;
