@@ -133,3 +133,14 @@ describe.each(FLOWS)('$name', { timeout: 600_000 }, (flow) => {
     expect(cases).toBeGreaterThan(0);
   });
 });
+
+test('a stop that could not write everything down leaves no mark of a clean one', async () => {
+  const world = new LogWorld();
+  world.open();
+  world.append(1);
+  await world.write();
+  world.disk.fault = ({ kind, path }) => (kind === 'write' && path.includes('leader-epoch') ? { code: 'ENOSPC' } : undefined);
+  const error = await tolerate(() => world.close());
+  expect(error?.message).toContain('ENOSPC');
+  expect(world.disk.live.list('/data')).not.toContain('.kafka_cleanshutdown');
+});
