@@ -2,7 +2,7 @@
  * Random commands to a log and to a plain array, compared all along: appends, transactions, repeated and missing batches, rolls, flushes, truncations,
  * retention, restarts, kills, and power losses after which the same log goes on with what was left. A failure is shrunk to the commands that it takes.
  *
- * OTTLA_MODEL_RUNS (120) sequences from OTTLA_MODEL_SEED (1) on, of OTTLA_MODEL_COMMANDS (60) each.
+ * OTTLA_MODEL_RUNS (300) sequences from OTTLA_MODEL_SEED (1) on, of OTTLA_MODEL_COMMANDS (60) each.
  */
 import assert from 'node:assert';
 import { expect, test } from 'vitest';
@@ -13,7 +13,7 @@ import { stableOffset } from './log-model.ts';
 import { LogWorld } from './log-world.ts';
 import { Seeded } from './seeded.ts';
 
-const RUNS = Number(process.env.OTTLA_MODEL_RUNS ?? 120);
+const RUNS = Number(process.env.OTTLA_MODEL_RUNS ?? 300);
 const FIRST_SEED = Number(process.env.OTTLA_MODEL_SEED ?? 1);
 const COMMANDS = Number(process.env.OTTLA_MODEL_COMMANDS ?? 60);
 const SHRINK_RUNS_MAX = 400;
