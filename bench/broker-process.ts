@@ -98,10 +98,10 @@ export function singleNodeProperties(options: { port: number; controllerPort: nu
   );
 }
 
-/** OTTLA_COMMAND (a JSON array) replaces the command, to measure an installed or a built ottla. */
+/** The command as users have it: what was built, where it is of these sources. OTTLA_COMMAND (a JSON array) replaces it, to measure an installed ottla. */
 export function ottlaCommand(): string[] {
   const command = process.env['OTTLA_COMMAND'];
-  return command === undefined ? [process.execPath, join(root, 'src/cli.ts')] : (JSON.parse(command) as string[]);
+  return command === undefined ? [process.execPath, join(root, 'bin/ottla.js')] : (JSON.parse(command) as string[]);
 }
 
 export async function startBrokerProcess(options: BrokerProcessOptions): Promise<BrokerProcess> {
