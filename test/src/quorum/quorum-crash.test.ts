@@ -7,7 +7,8 @@
 import { expect, it } from 'vitest';
 import type { Quorum } from '../../../src/quorum/quorum.ts';
 import { loadMetaProperties } from '../../../storage/meta-properties.ts';
-import { CrashDisk, type Outcome, PLAIN_OUTCOMES, showOutcome } from '../../storage/crash-disk.ts';
+import { CrashDisk } from '../../storage/crash-disk.ts';
+import { type Outcome, PLAIN_OUTCOMES, showOutcome } from '../../storage/crash-outcome.ts';
 import { DIRECTORY, newTopic, QuorumWorld } from './world.ts';
 
 const SEEDS = Number(process.env['OTTLA_CRASH_SEEDS'] ?? 2);
