@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { DiskFile } from '../../storage/disk.ts';
-import { ReadBuffers } from '../../storage/read-buffers.ts';
+import { BufferPool } from '../../storage/buffer-pool.ts';
 import { TailBudget } from '../../storage/tail.ts';
 import { accept, DIRECTORY, fill, NOW_MS, numbered, openLog, sizedBatch } from './log-fixture.ts';
 import type { OpenOptions } from './log-fixture.ts';
@@ -66,7 +66,7 @@ describe('a read of a file', () => {
     accept(log, sizedBatch(200));
     for (let i = 0; i < 3; i++) accept(log, sizedBatch(200_000));
     await log.write();
-    const buffers = new ReadBuffers({ idleBytesMax: 1 << 22, poison: true });
+    const buffers = new BufferPool({ idleBytesMax: 1 << 22, poison: true });
     const read = await log.read(0, { maxBytes: 150_000, endOffset: 4, minOneBatch: true, buffers });
     expect(read).toMatchObject({ error: ErrorCode.NONE, bytes: 200, nextOffset: 1 });
     expect(read.release).toBeUndefined();
