@@ -17,7 +17,7 @@ import { readListeners } from './settings/listeners.ts';
 import type { Listeners } from './settings/listeners.ts';
 import { nearest } from './settings/nearest.ts';
 import { DEVELOPMENT, STANDING } from './settings/preset.ts';
-import { parseProperties } from '../storage/properties.ts';
+import { parseProperties } from '../protocol/properties.ts';
 import { canonicalText, InvalidSettingError, parseSetting } from './settings/setting.ts';
 import type { Setting, SettingValue } from './settings/setting.ts';
 import { TopicSettings } from './settings/topic-settings.ts';

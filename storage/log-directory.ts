@@ -298,9 +298,10 @@ export class LogDirectory {
     });
   }
 
-  /** As Kafka: a log that starts where its first segment does needs no line. */
+  /** As Kafka: a log that starts where its first segment does needs no line; but the name of that segment must be durable to say so. */
   #writeLogStarts(): Promise<void> {
-    return this.#logStartFile.write(this.#offsets(this.#logStarts, (log) => (log.logStartOffset > log.segments.first.baseOffset ? log.logStartOffset : undefined)));
+    const needsLine = (log: Log): boolean => log.logStartOffset > log.segments.first.baseOffset || (log.logStartOffset > 0 && !log.namesAreDurable);
+    return this.#logStartFile.write(this.#offsets(this.#logStarts, (log) => (needsLine(log) ? log.logStartOffset : undefined)));
   }
 
   #writeRecoveryPoints(): Promise<void> {

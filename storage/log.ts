@@ -174,6 +174,11 @@ export class Log implements LogEvents {
     return this.#state.writtenEndOffset;
   }
 
+  /** Those of its files; else the next flush makes them so. */
+  get namesAreDurable(): boolean {
+    return !this.#state.namesChanged;
+  }
+
   /** All below it is durable. */
   get recoveryPoint(): number {
     return this.#state.recoveryPoint;

@@ -11,10 +11,10 @@
  * Promises: Kafka's lines in Kafka's order (that of Java's hash table); a directory of a version that is not known is corrupt, with that reason.
  * Does not: compare the ids with anybody's settings.
  */
+import { formatProperties, parseProperties } from '../protocol/properties.ts';
 import { corrupt, joinPath, loadFile, replaceFileSync } from './files.ts';
 import type { Loaded } from './files.ts';
 import type { Disk } from './disk.ts';
-import { formatProperties, parseProperties } from './properties.ts';
 
 export const META_PROPERTIES = 'meta.properties';
 

@@ -7,7 +7,7 @@ import { decodeProducerSnapshot } from '../../storage/producer-snapshot.ts';
 import { parseSegmentFileName } from '../../storage/segment-name.ts';
 import { TIME_INDEX_ENTRY_BYTES } from '../../storage/time-index.ts';
 import { TxnIndex } from '../../storage/txn-index.ts';
-import { parseProperties } from '../../storage/properties.ts';
+import { parseProperties } from '../../protocol/properties.ts';
 import type { Dump } from './dump.ts';
 import { isoTime } from './time.ts';
 

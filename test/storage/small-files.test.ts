@@ -8,7 +8,7 @@ import { removeFile, replaceFile, replaceFileSync } from '../../storage/files.ts
 import { MemoryDisk } from '../../storage/memory-disk.ts';
 import { formatMetaProperties, loadMetaProperties, parseMetaProperties, writeMetaProperties } from '../../storage/meta-properties.ts';
 import { formatPartitionMetadata, loadPartitionMetadata, parsePartitionMetadata, writePartitionMetadata } from '../../storage/partition-metadata.ts';
-import { formatProperties, parseProperties } from '../../storage/properties.ts';
+import { formatProperties, parseProperties } from '../../protocol/properties.ts';
 import { formatQuorumState, loadQuorumState, parseQuorumState, writeQuorumState } from '../../storage/quorum-state.ts';
 
 const SATURDAY_MS = Date.UTC(2026, 10, 21, 9, 46, 8, 999);

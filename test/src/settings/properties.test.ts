@@ -1,7 +1,7 @@
 /** Properties files, mistyped names. The first expectations are what java.util.Properties gives for the same text. */
 import { describe, expect, it } from 'vitest';
 import { editDistance, nearest } from '../../../src/settings/nearest.ts';
-import { parseProperties } from '../../../storage/properties.ts';
+import { parseProperties } from '../../../protocol/properties.ts';
 
 const pairs = (text: string) => parseProperties(text).map(({ name, value }) => [name, value]);
 
