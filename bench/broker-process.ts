@@ -107,6 +107,8 @@ export function ottlaCommand(): string[] {
 export async function startBrokerProcess(options: BrokerProcessOptions): Promise<BrokerProcess> {
   const { kind, dir } = options;
   const port = options.port || (await freePort());
+  // Else the other one would be taken for the one that is started here.
+  if (await answersMetadata('127.0.0.1', port)) throw new Error(`a broker is there already: 127.0.0.1:${port}`);
   const controllerPort = await freePort();
   const dataDir = join(dir, 'data'),
     config = join(dir, 'server.properties'),

@@ -25,6 +25,7 @@ test('started, asked, stopped, and found again', async () => {
   expect(first.version).toMatch(/^ottla \d+\.\d+\.\d+ \(Node v\d+/);
   expect(first.readyMs).toBeGreaterThan(0);
   expect(await names(first.bootstrapServers, true)).toEqual(['kept']);
+  await expect(startBrokerProcess({ kind: 'ottla', dir: join(dir, 'other'), port: first.port })).rejects.toThrow(`a broker is there already: ${first.bootstrapServers}`);
   expect(await first.stop()).toBe(0);
   const second = await startBrokerProcess({ kind: 'ottla', dir, port: first.port });
   expect(second.port).toBe(first.port);

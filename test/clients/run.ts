@@ -67,8 +67,12 @@ async function main(): Promise<number> {
       await part.setUp(context(part));
       ready.push(part);
     } catch (error) {
-      if (!(error instanceof Missing)) throw error;
-      skipPart(part, error.message);
+      if (error instanceof Missing) {
+        skipPart(part, error.message);
+        continue;
+      }
+      count.fail++;
+      say(`FAILED ${part.name}: setting up: ${(error as Error).message}`);
     }
   }
   say(`set up after ${elapsed()}`);

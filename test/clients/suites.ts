@@ -4,7 +4,7 @@
  * Does not: count tests that the reference does not pass reliably either.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { freePort, sharedDir, startBrokerProcess } from '../../bench/broker-process.ts';
 import { command } from '../../bench/command.ts';
 import { leftOut } from './left-out.ts';
@@ -63,6 +63,11 @@ function settings(folder: string): string[] {
     .filter((line) => !/^(listeners|advertised\.listeners|sasl\.|listener\.name\.sasl)/.test(line));
 }
 
+/** Without this repository's programs: node-rdkafka is compiled for the machine's own Node, and does not load in the pinned one. */
+function machinePath(): string {
+  return (process.env['PATH'] ?? '').split(delimiter).filter((dir) => !dir.includes('node_modules')).join(delimiter);
+}
+
 function suitePart(suite: Suite): Part {
   const folder = () => {
     const shared = sharedDir();
@@ -78,6 +83,7 @@ function suitePart(suite: Suite): Part {
       const { stderr, seconds } = await command(join(folder(), 'run.sh'), [`127.0.0.2:${suite.port ?? (await freePort('127.0.0.2'))}`, join(dir, 'set-up')], {
         anyStatus: true,
         timeoutMs: 1_200_000,
+        env: { PATH: machinePath() },
       });
       if (!stderr.includes('nothing listens at')) throw new Error(`${suite.name}: setting up failed:\n${stderr.slice(-4000)}`);
       if (seconds > 5) say(`${suite.name}: set up in ${seconds.toFixed(0)} s`);
@@ -95,7 +101,7 @@ function suitePart(suite: Suite): Part {
         const { stdout, stderr } = await command(join(folder(), 'run.sh'), [broker.bootstrapServers, out], {
           anyStatus: true,
           timeoutMs: 1_800_000,
-          ...(suite.env && { env: suite.env }),
+          env: { PATH: machinePath(), ...suite.env },
         });
         writeFileSync(join(dir, 'run.log'), stdout + stderr);
         if (!existsSync(join(out, 'results.csv'))) throw new Error(`no results:\n${(stdout + stderr).slice(-4000)}`);
