@@ -2,9 +2,13 @@
  * Tests of the suites that pass on Apache Kafka and need what ottla does not serve yet, by suite, under the topic of the work that will bring it.
  * How they were found: the suites ran against Apache Kafka through a proxy that hid every API ottla does not serve (from ApiVersions, and by closing the
  * connection on such a request); what passes without the proxy and fails with it is listed. Two more need what no API shows: TestClientFindCoordinator asks for
- * a transaction's coordinator, 0077_compaction for a log that has been cleaned. A test that comes to pass is reported by run.ts.
+ * a transaction's coordinator, 0077_compaction for a log that has been cleaned. One is out for good: TestConn/test_delete_topics deletes a topic and asks for its
+ * metadata with auto-creation on; Kafka makes it anew behind its answer, which names no partitions, and ottla in its answer, with a leader. A test that comes to pass is reported by run.ts.
  */
-export type Topic = 'admin and configs' | 'groups of the new kinds' | 'transactions' | 'security' | 'cluster' | 'log cleaner';
+/** No issue will bring these: ottla promises otherwise. */
+export const DECIDED = 'by decision';
+
+export type Topic = 'admin and configs' | 'groups of the new kinds' | 'transactions' | 'security' | 'cluster' | 'log cleaner' | typeof DECIDED;
 
 export const leftOut: Readonly<Record<string, Partial<Readonly<Record<Topic, readonly string[]>>>>> = {
   librdkafka: {
@@ -24,6 +28,9 @@ export const leftOut: Readonly<Record<string, Partial<Readonly<Record<Topic, rea
     ],
     transactions: [
       'TestClientFindCoordinator',
+    ],
+    [DECIDED]: [
+      'TestConn/test_delete_topics',
     ],
     security: [
       'TestAlterUserScramCredentials', 'TestClientCreateACLs', 'TestClientDeleteACLs', 'TestClientDescribeACLs', 'TestDescribeUserScramCredentials',
