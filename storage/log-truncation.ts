@@ -28,13 +28,15 @@ export async function truncateLog(log: LogState, writer: LogWriter, options: Tru
     end = Math.min(offset, log.segments.from(offset)[0]?.findBatch(offset)?.baseOffset ?? offset);
   });
   await lowerCheckpoints(log, { recoveryPoint: end, logStart: end }, options);
+  let snapshotsRemoved = false;
   cutting(writer, () => {
+    snapshotsRemoved = log.snapshots.removeBeyond(end) || snapshotsRemoved;
+    if (snapshotsRemoved) log.disk.syncDirectory(log.directory);
     // Newest first, each durable before the next.
     for (const segment of [...log.segments.beyond(end)].reverse()) removeLast(log, segment);
     const { active } = log.segments;
     active.truncateTo(end, nowMs);
     endAt(log, end);
-    log.snapshots.removeBeyond(end);
     rebuildProducers(log.producers, log.snapshots, log.segments, { config: log.config, nowMs, logStartOffset: log.logStartOffset, endOffset: end });
     // The markers that are left are replicated as far as they were before.
     log.producers.advanceHighWatermark(log.highWatermark);

@@ -150,8 +150,10 @@ export class LogWriter {
     log.epochs.truncateFromEnd(offset);
     log.latestEpoch = log.epochs.latestEpoch;
     if (!isPassing(error)) this.fail(error);
+    let snapshotsRemoved = false;
     this.repair(() => {
-      log.snapshots.removeBeyond(offset);
+      snapshotsRemoved = log.snapshots.removeBeyond(offset) || snapshotsRemoved;
+      if (snapshotsRemoved) log.disk.syncDirectory(log.directory);
       for (const rolled of [...log.segments.beyond(offset)].reverse()) {
         rolled.remove();
         log.segments.remove(rolled);

@@ -70,9 +70,14 @@ export class ProducerSnapshots {
     }
   }
 
-  /** Removes those of states that the log has no longer, or not yet. */
-  removeBeyond(offset: number): void {
-    for (const candidate of this.#offsets.filter((other) => other > offset)) this.remove(candidate);
+  /**
+   * Removes those of states that the log has no longer, or not yet. True when there were some: that they are gone must be durable before the log grows
+   * beyond them again, or after a crash they would be believed.
+   */
+  removeBeyond(offset: number): boolean {
+    const beyond = this.#offsets.filter((other) => other > offset);
+    for (const candidate of beyond) this.remove(candidate);
+    return beyond.length > 0;
   }
 
   /** Removes what is not at the beginning of a segment, but for the newest when it is beyond the last segment's (Kafka's removeStraySnapshots). */

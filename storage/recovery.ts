@@ -174,7 +174,7 @@ class Loading {
     else this.#completeEpochs(logStartOffset);
     this.#epochs.truncateFromEnd(logEndOffset);
     this.#epochs.truncateFromStart(logStartOffset);
-    this.#snapshots.removeBeyond(logEndOffset);
+    if (this.#snapshots.removeBeyond(logEndOffset)) this.#options.disk.syncDirectory(this.#options.directory);
     this.#snapshots.removeStray(new Set(this.#segments.all.map((segment) => segment.baseOffset)), this.#segments.active.baseOffset);
     if (cleanShutdown || this.#producers.endOffset !== logEndOffset) {
       rebuildProducers(this.#producers, this.#snapshots, this.#segments, { ...this.#options, logStartOffset, endOffset: logEndOffset });

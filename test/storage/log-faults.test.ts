@@ -2,7 +2,7 @@
  * A disk that fails: each flow is run again and again, with its first call failing, its second, its third, ... until it has none left (T4). Whatever
  * fails, nothing that was promised is lost, nothing that is promised afterwards is a lie, and a disk that was only full is used again.
  *
- * OTTLA_FAULT_EVERY: of each so many cases one is run, a different one for each kind of fault (3; 1 for all, which takes a minute).
+ * OTTLA_FAULT_EVERY: of each so many cases one is run, a different one for each kind of fault (5; 1 for all, which takes a minute).
  */
 import assert from 'node:assert';
 import { describe, expect, test } from 'vitest';
@@ -16,7 +16,7 @@ import type { Flow } from './log-flows.ts';
 import { judge, LogWorld, tolerate } from './log-world.ts';
 import { readBatches } from './read-log.ts';
 
-const EVERY = Number(process.env.OTTLA_FAULT_EVERY ?? 3);
+const EVERY = Number(process.env.OTTLA_FAULT_EVERY ?? 5);
 
 const NEEDS_DESCRIPTOR: readonly CallKind[] = ['open', 'list', 'readFile', 'syncDirectory'];
 const NEEDS_SPACE: readonly CallKind[] = ['open', 'write', 'rename', 'makeDirectory'];

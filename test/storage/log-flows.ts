@@ -281,6 +281,28 @@ export const FLOWS: readonly Flow[] = [
     },
   },
   {
+    name: 'truncate transactions',
+    config: { segmentBytes: 500 },
+    async run(steps) {
+      await steps.open();
+      await steps.produce(1, 1, { isTransactional: true });
+      await steps.produce(2, 3);
+      await steps.end(1, 'abort');
+      await steps.append(3);
+      await steps.produce(1, 1, { isTransactional: true });
+      await steps.flush();
+      await steps.checkpoint();
+      // The snapshots of what is cut must not come back beside what takes its place.
+      await steps.truncate(4);
+      await steps.append(1);
+      await steps.append(3);
+      await steps.produce(1, 1, { isTransactional: true });
+      await steps.append(3);
+      await steps.flush();
+      await steps.end(1, 'commit');
+    },
+  },
+  {
     name: 'begin anew',
     config: { segmentBytes: 700 },
     async run(steps) {
