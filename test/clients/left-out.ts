@@ -42,6 +42,15 @@ export const leftOut: Readonly<Record<string, Partial<Readonly<Record<Topic, rea
       'TestClientAlterPartitionReassignments', 'TestClientAlterPartitionReassignmentsMultiTopics', 'TestClientListPartitionReassignments',
     ],
   },
+  'node-rdkafka': {
+    transactions: [
+      'producer-transaction: Transactional Producer should init transactions', 'producer-transaction: Transactional Producer should complete transaction',
+      'producer-transaction: Transactional Producer abort transaction should consume committed and uncommitted for read_uncommitted',
+      'producer-transaction: Transactional Producer abort transaction should consume only committed for read_committed',
+      'producer-transaction: Transactional Producer abort transaction should abort transaction',
+      'producer-transaction: Transactional Producer abort transaction should consume only committed',
+    ],
+  },
   'franz-go': {
     'groups of the new kinds': [
       'pkg/kgo/TestGroupETL/range/848', 'pkg/kgo/TestGroupETL/sticky/848/static', 'pkg/kgo/TestGroupSimple/848', 'pkg/kgo/TestShareGroup',

@@ -20,8 +20,6 @@ export interface PartContext {
 
 export interface Part {
   readonly name: string;
-  /** Why it does not run unless asked for with --all. */
-  readonly leftOutFor?: string;
   /** Downloads and builds, so that nothing is compiled while tests that look at the clock run. Throws `Missing` when a tool cannot be had. */
   setUp(context: PartContext): Promise<void>;
   run(context: PartContext): Promise<readonly Result[]>;
