@@ -286,6 +286,13 @@ export const FLOWS: readonly Flow[] = [
     async run(steps) {
       await steps.open();
       await steps.produce(1, 1, { isTransactional: true });
+      await steps.append(2);
+      await steps.close();
+      await steps.open();
+      await steps.truncate(1);
+      await steps.end(1, 'commit');
+      await steps.append(3);
+      await steps.produce(1, 1, { isTransactional: true });
       await steps.produce(2, 3);
       await steps.end(1, 'abort');
       await steps.append(3);
@@ -293,7 +300,7 @@ export const FLOWS: readonly Flow[] = [
       await steps.flush();
       await steps.checkpoint();
       // The snapshots of what is cut must not come back beside what takes its place.
-      await steps.truncate(4);
+      await steps.truncate(9);
       await steps.append(1);
       await steps.append(3);
       await steps.produce(1, 1, { isTransactional: true });
