@@ -500,17 +500,19 @@ async function judgeSecondRecovery(disk: CrashDisk<Expectation>, log: Log, { con
     const second = directory.openLog(directory.found.find(({ topic }) => topic === TOPIC)!, { config, nowMs: 2_000_000 });
     assert.deepEqual([second.logStartOffset, second.logEndOffset], [log.logStartOffset, log.logEndOffset], 'a second recovery finds other offsets');
     await readBatches(second);
-    if (start === starts) assertSame(contentsOf(first.live), contentsOf(again.live));
+    if (start === starts) assertSame(contentsOf(first.live), contentsOf(again.live), log.logStartOffset);
     first = again;
   }
 }
 
-function assertSame(before: Map<string, Buffer>, after: Map<string, Buffer>): void {
+function assertSame(before: Map<string, Buffer>, after: Map<string, Buffer>, logStartOffset: number): void {
   for (const path of new Set([...before.keys(), ...after.keys()])) {
     if (path.endsWith('/.lock')) continue;
     assert(before.has(path), `a second recovery makes ${path}`);
     // Which damaged snapshots a recovery comes upon, and removes, depends on where the sound ones are.
     if (path.endsWith('.snapshot') && !after.has(path) && decodeProducerSnapshot(before.get(path)!).status !== 'ok') continue;
+    // Where a transaction began that lost its first batches to the log start depends on them too; what readers leave out is the same.
+    if (path.endsWith('.txnindex') && logStartOffset > 0) continue;
     assert(after.has(path), `a second recovery removes ${path}`);
     assert(before.get(path)!.equals(after.get(path)!), `a second recovery changes ${path}`);
   }
