@@ -93,11 +93,11 @@ export function table(report: Report): string {
   lines.push(`Each cell: ottla / ${report.versions.reference ?? 'reference'} (ratio), medians.`, '');
   lines.push(`| ${header.join(' | ')} |`, `|${header.map((_, i) => (i < 2 ? '---' : '--:')).join('|')}|`);
   for (const row of report.rows) {
-    const { goal } = row.scenario,
-      verdict = reached(row);
+    const { goal } = row.scenario;
+    const verdict = reached(row);
     lines.push(
       `| ${[
-        row.scenario.name,
+        foreignShare([row]) > FOREIGN_CPU_SHARE_MAX ? `${row.scenario.name} (noisy)` : row.scenario.name,
         row.driver,
         over(row, 'bytesPerSecond', 1e6),
         over(row, 'recordsPerSecond', 1),
@@ -114,12 +114,15 @@ export function table(report: Report): string {
   lines.push('', `ready after start, ms: ${cell(medianOrNull(ottla.readyMs), medianOrNull(reference.readyMs))}`);
   lines.push(`idle memory, MB: ${cell(million(medianOrNull(ottla.idleRssBytes)), million(medianOrNull(reference.idleRssBytes)))}`, '');
   lines.push(`machine: ${report.machine}`, `brokers: ${report.versions.ottla ?? '-'}; ${report.versions.reference ?? '-'}`, ...report.settings);
-  const foreign = Math.max(0, ...report.rows.flatMap((row) => [...row.rounds.ottla, ...row.rounds.reference]).map((each) => each.foreignCpuShare));
-  const warning = foreign > FOREIGN_CPU_SHARE_MAX ? ' -- the machine was not quiet, do not quote these numbers' : '';
-  lines.push(
-    `CPU used by other processes while measuring: at most ${(foreign * 100).toFixed(0)} % of the machine${warning}`,
-  );
+  const foreign = foreignShare(report.rows);
+  const warning = foreign > FOREIGN_CPU_SHARE_MAX ? ': do not quote the rows marked noisy' : '';
+  lines.push(`CPU used by other processes while measuring: at most ${(foreign * 100).toFixed(0)} % of the machine${warning}`);
   return lines.join('\n');
+}
+
+/** The largest share of the machine that others took while any of the rows was measured. */
+function foreignShare(rows: readonly Row[]): number {
+  return Math.max(0, ...rows.flatMap(({ rounds }) => [...rounds.ottla, ...rounds.reference]).map((each) => each.foreignCpuShare));
 }
 
 function medianOrNull(values: readonly number[]): number | null {
