@@ -40,7 +40,7 @@ const MAY_IMPORT: { readonly [room: string]: readonly string[] } = {
   protocol: [],
   storage: ['protocol'],
   runtime: ['storage'],
-  settings: ['protocol', 'storage', 'runtime'],
+  settings: ['protocol', 'runtime'],
   security: BELOW_DOMAINS,
   coordinator: BELOW_DOMAINS,
   quorum: [...BELOW_DOMAINS, 'security'],
