@@ -8,6 +8,7 @@ import { ErrorCode } from '../../protocol/errors.ts';
 import { decodeCorrelationId, decodeResponseFrame, encodeRequestFrame } from '../../protocol/frame.ts';
 import { ApiVersions } from '../../protocol/messages/index.ts';
 import type { AnyMessage, Api, AnyApi, Input, Value } from '../../protocol/schema.ts';
+import { FrameCutter } from '../runtime/frames.ts';
 import type { Network, Socket, Timer, Timers } from '../runtime/runtime.ts';
 
 /** The broker cannot be reached, went away, or did not answer. */
@@ -44,8 +45,12 @@ export class ClientConnection {
   readonly #options: ConnectionOptions;
   readonly #waiting = new Map<number, Waiting>();
   readonly #versions = new Map<number, { min: number; max: number }>();
-  readonly #chunks: Buffer[] = [];
-  #chunkBytes = 0;
+  readonly #frames: FrameCutter;
+  readonly #take = (frame: Buffer): boolean => {
+    if (frame.length < 4) this.#fail(`sent a frame of ${frame.length} bytes`);
+    else this.#answered(frame);
+    return this.#closed === undefined;
+  };
   #nextCorrelationId = 1;
   #closed: Error | undefined;
 
@@ -53,7 +58,9 @@ export class ClientConnection {
     this.#socket = socket;
     this.#options = options;
     this.address = addressText(options.host, options.port);
+    this.#frames = new FrameCutter({ frameBytesMax: options.responseBytesMax, limit: 'responseBytesMax' });
     socket.onData = (chunk) => this.#received(chunk);
+    socket.room = () => this.#frames.room();
     socket.onClose = (error) => this.#end(new ConnectionError(`${this.address} closed the connection${error === undefined ? '' : `: ${error.message}`}`));
   }
 
@@ -154,32 +161,12 @@ export class ClientConnection {
 
   // size:int32 then that many bytes, cut from chunks of any length. Only a frame that spans chunks is copied.
   #received(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#chunkBytes += chunk.length;
-    while (this.#chunkBytes >= 4) {
-      const size = this.#peek(4).readInt32BE(0);
-      if (size < 4 || size > this.#options.responseBytesMax) {
-        this.#fail(`sent a frame of ${size} bytes`);
-        return;
-      }
-      if (this.#chunkBytes < 4 + size) return;
-      this.#peek(4 + size);
-      const first = this.#chunks[0]!;
-      if (first.length === 4 + size) this.#chunks.shift();
-      else this.#chunks[0] = first.subarray(4 + size);
-      this.#chunkBytes -= 4 + size;
-      this.#answered(first.subarray(4, 4 + size));
+    try {
+      this.#frames.push(chunk, this.#take);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#fail(`sent a ${error.message}`);
     }
-  }
-
-  /** Makes the first chunk hold at least so many bytes. */
-  #peek(bytes: number): Buffer {
-    if (this.#chunks[0]!.length < bytes) {
-      const joined = Buffer.concat(this.#chunks);
-      this.#chunks.length = 0;
-      this.#chunks.push(joined);
-    }
-    return this.#chunks[0]!;
   }
 
   #answered(frame: Buffer): void {

@@ -39,8 +39,10 @@ export interface Socket {
   /** The address this end was reached at, which is what a client may be told when no advertised listener is set. */
   readonly localAddress: string;
   readonly localPort: number;
-  /** `chunk` belongs to the callee. */
+  /** `chunk` is the socket's and may be overwritten once the call returns: what is kept of it is copied, unless it lies in what `room` gave. */
   onData: (chunk: Buffer) => void;
+  /** Asked before each read: where the next bytes are to go, or null for a place of the socket's own. Not every socket asks. */
+  room: () => Buffer | null;
   /** Once, whichever side ended it; `error` when it was not orderly. No data comes after it. */
   onClose: (error?: Error) => void;
   /** Everything queued by `write` has been handed to the operating system. */

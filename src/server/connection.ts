@@ -10,7 +10,7 @@ import type { BufferPool } from '../../storage/buffer-pool.ts';
 import type { Socket } from '../runtime/runtime.ts';
 import type { Turn, TurnOwner } from '../runtime/turn.ts';
 import type { ByteBudget } from './budget.ts';
-import { FrameCutter } from './frames.ts';
+import { FrameCutter } from '../runtime/frames.ts';
 
 /** One request's place in the line of answers. */
 export interface Slot {
@@ -91,8 +91,9 @@ export class Connection implements TurnOwner {
     this.localPort = socket.localPort;
     this.#owner = owner;
     this.lastActiveMs = owner.monotonicMs();
-    this.#cutter = new FrameCutter(owner.limits.frameBytesMax, owner.frames);
+    this.#cutter = new FrameCutter({ frameBytesMax: owner.limits.frameBytesMax, limit: 'socket.request.max.bytes', pool: owner.frames });
     socket.onData = (chunk) => this.#data(chunk);
+    socket.room = () => (this.#closed ? null : this.#cutter.room());
     socket.onClose = () => this.#ended();
     socket.onDrain = () => this.#drained();
   }

@@ -4,14 +4,13 @@ import { decodeResponseFrame, encodeRequestFrame } from '../../protocol/frame.ts
 import { buildBatch } from '../../protocol/record/build.ts';
 import type { AnyApi, AnyField, Api, Fields, Input, Message, Value } from '../../protocol/schema.ts';
 import { inRange, versionRange } from '../../protocol/schema.ts';
-import { BufferPool } from '../../storage/buffer-pool.ts';
 import { MemoryDisk } from '../../storage/memory-disk.ts';
 import { Broker } from '../../src/broker.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 import { nodeRuntime } from '../../src/runtime/node.ts';
 import type { Socket } from '../../src/runtime/runtime.ts';
 import { Settings } from '../../src/settings.ts';
-import { FrameCutter } from '../../src/server/frames.ts';
+import { FrameCutter } from '../../src/runtime/frames.ts';
 
 export interface World {
   readonly broker: Broker;
@@ -52,7 +51,7 @@ export class RawClient {
 
   private constructor(socket: Socket) {
     this.socket = socket;
-    const cutter = new FrameCutter(1 << 30, new BufferPool());
+    const cutter = new FrameCutter({ frameBytesMax: 1 << 30, limit: 'the test' });
     socket.onData = (chunk) => cutter.push(chunk, (frame) => (this.#waiting.shift()!.take(frame), true));
     socket.onClose = () => {
       this.closed = true;

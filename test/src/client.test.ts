@@ -52,6 +52,7 @@ function scripted(script: (peer: Peer) => void): Network {
         localAddress: 'us',
         localPort: 2,
         onData: () => undefined,
+        room: () => null,
         onClose: () => undefined,
         onDrain: () => undefined,
         queuedBytes: 0,
@@ -136,8 +137,8 @@ describe('a connection', () => {
   });
 
   it.each([
-    ['negative', Buffer.from('ffffffff', 'hex'), 'peer:1 sent a frame of -1 bytes'],
-    ['too large', Buffer.from('00002711', 'hex'), 'peer:1 sent a frame of 10001 bytes'],
+    ['negative', Buffer.from('ffffffff', 'hex'), 'peer:1 sent a frame of -1 bytes, the limit is 10000 (responseBytesMax)'],
+    ['too large', Buffer.from('00002711', 'hex'), 'peer:1 sent a frame of 10001 bytes, the limit is 10000 (responseBytesMax)'],
   ])('ends at a size that is %s', async (_, bytes, message) => {
     const connection = await open(scripted(broker((peer) => peer.send(bytes))));
     await expect(connection.request(Metadata, { topics: null })).rejects.toThrow(new ConnectionError(message));

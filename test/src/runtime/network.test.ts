@@ -39,7 +39,7 @@ function watch(socket: Socket): End {
     },
   };
   socket.onData = (chunk) => {
-    end.data.push(chunk);
+    end.data.push(Buffer.from(chunk));
     wake();
   };
   return end;

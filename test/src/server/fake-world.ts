@@ -61,6 +61,7 @@ export class FakeSocket implements Socket {
   readonly localAddress = '127.0.0.1';
   readonly localPort = 9092;
   onData: (chunk: Buffer) => void = () => {};
+  room: () => Buffer | null = () => null;
   onClose: (error?: Error) => void = () => {};
   onDrain: () => void = () => {};
   queuedBytes = 0;

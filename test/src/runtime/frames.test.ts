@@ -1,18 +1,20 @@
 /** Frames cut out of a byte stream, whatever way the network cuts it. */
 import { describe, expect, test } from 'vitest';
-import { FrameCutter } from '../../../src/server/frames.ts';
+import { FrameCutter } from '../../../src/runtime/frames.ts';
 import { BufferPool } from '../../../storage/buffer-pool.ts';
 
 function framed(...payloads: string[]): Buffer {
-  return Buffer.concat(payloads.flatMap((payload) => {
-    const size = Buffer.alloc(4);
-    size.writeInt32BE(payload.length);
-    return [size, Buffer.from(payload)];
-  }));
+  return Buffer.concat(payloads.flatMap((payload) => parts(Buffer.from(payload))));
+}
+
+function parts(payload: Buffer): Buffer[] {
+  const size = Buffer.alloc(4);
+  size.writeInt32BE(payload.length);
+  return [size, payload];
 }
 
 function cut(chunks: Buffer[], frameBytesMax = 1000): string[] {
-  const cutter = new FrameCutter(frameBytesMax, new BufferPool());
+  const cutter = new FrameCutter({ frameBytesMax, limit: 'the.limit', pool: new BufferPool() });
   const frames: Buffer[] = [];
   for (const chunk of chunks) cutter.push(chunk, (frame) => frames.push(frame) > 0);
   return frames.map(String);
@@ -26,15 +28,42 @@ describe('FrameCutter', () => {
     expect(cut([...stream].map((byte) => Buffer.from([byte])))).toEqual(whole);
   });
 
-  test('a frame that lies whole in a chunk is a view of it, one that spans chunks is a copy', () => {
-    const stream = framed('first', 'second');
+  test('frames stay what they were when the socket reads to the same place again', () => {
+    const place = Buffer.alloc(40);
     const frames: Buffer[] = [];
-    const cutter = new FrameCutter(100, new BufferPool());
-    const take = (frame: Buffer) => frames.push(frame) > 0;
-    cutter.push(stream.subarray(0, 15), take);
-    cutter.push(stream.subarray(15), take);
-    expect(frames[0]!.buffer).toBe(stream.buffer);
-    expect(frames[1]!.buffer).not.toBe(stream.buffer);
+    const cutter = new FrameCutter({ frameBytesMax: 100, limit: 'the.limit', pool: new BufferPool() });
+    const stream = framed('first', 'second', 'the third', 'fourth', '', 'a sixth that is longer than the place where the socket reads to');
+    for (let at = 0; at < stream.length; at += 40) {
+      const bytes = stream.copy(place, 0, at, at + 40);
+      cutter.push(place.subarray(0, bytes), (frame) => frames.push(frame) > 0);
+    }
+    expect(frames.map(String)).toEqual(['first', 'second', 'the third', 'fourth', '', 'a sixth that is longer than the place where the socket reads to']);
+  });
+
+  test('what is read into the room of a large frame is not copied, in whatever portions it comes and wherever the frame ends', () => {
+    const payload = Buffer.alloc(5 << 20);
+    for (let i = 0; i < payload.length; i += 4) payload.writeUInt32BE(i * 2_654_435_761 >>> 0, i);
+    for (const size of [100_000, 300_000, 2 << 20, payload.length]) {
+      const stream = Buffer.concat([...parts(payload.subarray(0, size)), ...parts(Buffer.from('after'))]);
+      for (const portion of [7_001, 65_536, 1 << 20]) {
+        const cutter = new FrameCutter({ frameBytesMax: 1 << 30, limit: 'the.limit', pool: new BufferPool() });
+        const place = Buffer.alloc(4_096);
+        const frames: Buffer[] = [];
+        let roomBytes = 0;
+        for (let at = 0; at < stream.length; ) {
+          const room = cutter.room();
+          const target = room ?? place;
+          const bytes = stream.copy(target, 0, at, at + Math.min(portion, target.length));
+          if (room !== null) roomBytes += bytes;
+          cutter.push(target.subarray(0, bytes), (frame) => frames.push(frame) > 0);
+          at += bytes;
+        }
+        expect(frames).toHaveLength(2);
+        expect(frames[0]!.equals(payload.subarray(0, size))).toBe(true);
+        expect(String(frames[1])).toBe('after');
+        expect(roomBytes).toBeGreaterThan(size - 4_096 - 16_384 - portion);
+      }
+    }
   });
 
   test('a size below zero or above the limit is refused', () => {
@@ -44,13 +73,13 @@ describe('FrameCutter', () => {
       return head;
     };
     expect(() => cut([size(-1)])).toThrow(RangeError);
-    expect(() => cut([size(1001)])).toThrow('frame of 1001 bytes, the limit is 1000');
+    expect(() => cut([size(1001)])).toThrow('frame of 1001 bytes, the limit is 1000 (the.limit)');
     expect(() => cut([...size(0x7fffffff)].map((byte) => Buffer.from([byte])))).toThrow(RangeError);
     expect(cut([size(1000)])).toEqual([]);
   });
 
   test('a large declared frame holds only what has come', () => {
-    const cutter = new FrameCutter(1 << 30, new BufferPool());
+    const cutter = new FrameCutter({ frameBytesMax: 1 << 30, limit: 'the.limit', pool: new BufferPool() });
     const head = Buffer.alloc(4);
     head.writeInt32BE(1 << 30);
     cutter.push(head, () => true);
@@ -64,7 +93,7 @@ describe('FrameCutter', () => {
     head.writeInt32BE(payload.length);
     const stream = Buffer.concat([head, payload]);
     const frames: Buffer[] = [];
-    const cutter = new FrameCutter(1 << 30, new BufferPool());
+    const cutter = new FrameCutter({ frameBytesMax: 1 << 30, limit: 'the.limit', pool: new BufferPool() });
     for (let at = 0; at < stream.length; at += 65_536) cutter.push(stream.subarray(at, at + 65_536), (frame) => frames.push(frame) > 0);
     expect(frames).toHaveLength(1);
     expect(frames[0]!.equals(payload)).toBe(true);
@@ -72,7 +101,7 @@ describe('FrameCutter', () => {
 
   test('a large frame lies in a buffer of the pool, which the taker may give back', () => {
     const pool = new BufferPool({ idleBytesMax: 1 << 20, poison: true });
-    const cutter = new FrameCutter(1 << 30, pool);
+    const cutter = new FrameCutter({ frameBytesMax: 1 << 30, limit: 'the.limit', pool });
     const seen: { frame: Buffer; pooled: Buffer | null }[] = [];
     for (const letter of ['a', 'b', 'c']) {
       const stream = framed(letter.repeat(200_000));
@@ -89,7 +118,7 @@ describe('FrameCutter', () => {
 
   test('a taker that says no stops the cutting', () => {
     const seen: string[] = [];
-    new FrameCutter(100, new BufferPool()).push(framed('a', 'b', 'c'), (frame) => seen.push(String(frame)) < 2);
+    new FrameCutter({ frameBytesMax: 100, limit: 'the.limit', pool: new BufferPool() }).push(framed('a', 'b', 'c'), (frame) => seen.push(String(frame)) < 2);
     expect(seen).toEqual(['a', 'b']);
   });
 });
