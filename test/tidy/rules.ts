@@ -24,7 +24,11 @@ const ROOMS: readonly (readonly [path: string, room: string])[] = [
   ['src/api/', 'api'],
   ['src/server/', 'server'],
   ['src/broker.ts', 'broker'],
+  ['src/node/', 'broker'],
+  ['src/http/', 'broker'],
+  ['src/metrics/', 'metrics'],
   ['src/data-directories.ts', 'broker'],
+  ['src/peer/', 'peer'],
   ['src/client/', 'client'],
   ['src/client.ts', 'client'],
   ['src/index.ts', 'library'],
@@ -32,7 +36,7 @@ const ROOMS: readonly (readonly [path: string, room: string])[] = [
   ['src/cli.ts', 'cli'],
 ];
 
-const BELOW_DOMAINS = ['protocol', 'storage', 'runtime', 'settings'];
+const BELOW_DOMAINS = ['protocol', 'storage', 'runtime', 'settings', 'peer', 'metrics'];
 const DOMAINS = ['coordinator', 'quorum', 'replica', 'security'];
 
 /** What a room may import, types included, besides itself. Adding a room means adding its line, and a line is a decision. */
@@ -41,6 +45,8 @@ const MAY_IMPORT: { readonly [room: string]: readonly string[] } = {
   storage: ['protocol'],
   runtime: ['storage'],
   settings: ['protocol', 'runtime'],
+  metrics: [],
+  peer: ['protocol', 'runtime', 'settings', 'client'],
   security: BELOW_DOMAINS,
   coordinator: BELOW_DOMAINS,
   quorum: [...BELOW_DOMAINS, 'security'],
