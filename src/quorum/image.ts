@@ -17,12 +17,12 @@ import { ImageMap } from './image-map.ts';
 
 export const NO_LEADER = -1;
 export const ZERO_UUID = 'AAAAAAAAAAAAAAAAAAAAAA';
+/** The directory of a replica that an older metadata.version placed without naming it. 0, 1 and 2 as in Kafka's DirectoryId, where the first hundred are reserved. */
+export const MIGRATING_DIRECTORY = ZERO_UUID;
 /** The directory of a replica whose place on its broker is not known. */
-export const UNASSIGNED_DIRECTORY = ZERO_UUID;
-/** The directory of a replica that an older metadata.version placed without naming it. */
-export const MIGRATING_DIRECTORY = 'AAAAAAAAAAAAAAAAAAAAAg';
+export const UNASSIGNED_DIRECTORY = 'AAAAAAAAAAAAAAAAAAAAAQ';
 /** The directory of a replica that its broker lost. */
-export const LOST_DIRECTORY = 'AAAAAAAAAAAAAAAAAAAAAQ';
+export const LOST_DIRECTORY = 'AAAAAAAAAAAAAAAAAAAAAg';
 
 /** 0 and 1 in records and requests. */
 export type LeaderRecoveryState = 0 | 1;
