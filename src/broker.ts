@@ -10,6 +10,7 @@ import { ErrorCode, KafkaError } from '../protocol/errors.ts';
 import { MemoryDisk } from '../storage/memory-disk.ts';
 import { BufferPool } from '../storage/buffer-pool.ts';
 import { servedApis } from './api/index.ts';
+import { askSelf } from './api/inner.ts';
 import type { Node, NodeEndpoint } from './api/node.ts';
 import type { ConnectionInfo } from './api/serve.ts';
 import { GroupCoordinator } from './coordinator/group-coordinator.ts';
@@ -23,6 +24,7 @@ import type { MetadataImage } from './quorum/image.ts';
 import { openQuorum } from './quorum/quorum.ts';
 import type { Quorum } from './quorum/quorum.ts';
 import { GROUP_METADATA_TOPIC } from './quorum/topic-names.ts';
+import { CONTROLLER_CHANNEL_DEFAULTS, ControllerChannel } from './peer/controller-channel.ts';
 import { FetchSessions } from './replica/fetch-sessions.ts';
 import { ProducerIds } from './replica/producer-ids.ts';
 import { Replicas } from './replica/replicas.ts';
@@ -72,7 +74,8 @@ export class Broker implements Node {
   readonly #staticSettings: Settings;
   readonly #dynamic: DynamicSettings;
   readonly #directories: OpenedDirectories;
-  readonly #quorum: Quorum;
+  readonly quorum: Quorum;
+  readonly controllerChannel: ControllerChannel;
   readonly #server: Server;
   readonly #listeners: ReadonlyMap<string, { readonly address: ListenerAddress; readonly opened: Listener }>;
   #brokerEpoch = -1;
@@ -93,7 +96,7 @@ export class Broker implements Node {
       });
       undo.push(() => server.stop(0));
       const listeners = new Map<string, { address: ListenerAddress; opened: Listener }>();
-      for (const address of settings.listeners.broker) listeners.set(address.name, { address, opened: await server.listen(address.name, address) });
+      for (const address of settings.listeners.broker) listeners.set(address.name, { address, opened: await server.listen({ name: address.name, kind: 'broker' }, address) });
 
       const nodeId = settings.get('node.id') ?? 1;
       const paths = options.memory === true ? [MEMORY_DIRECTORY] : options.dataDir !== undefined ? [options.dataDir] : [...(settings.get('log.dirs') ?? settings.get('log.dir'))];
@@ -128,9 +131,19 @@ export class Broker implements Node {
     this.#staticSettings = settings;
     this.#dynamic = new DynamicSettings(settings, nodeId);
     this.#directories = options.directories;
-    this.#quorum = quorum;
+    this.quorum = quorum;
     this.#server = options.server;
     this.#listeners = options.listeners;
+    this.controllerChannel = new ControllerChannel({
+      ...CONTROLLER_CHANNEL_DEFAULTS, nodeId, clock: runtime.clock, timers: runtime.timers,
+      leader: () => ({ leaderId: nodeId, epoch: 0, address: null }),
+      onLeader: () => () => {},
+      local: (api, input, { versionMax }) => {
+        const served = servedApis.find((one) => one.api === api && one.listeners !== 'broker');
+        return askSelf(served, api, input, { node: this, connection: this.#self, versionMax });
+      },
+      peerOf: () => { throw new Error('a quorum of one has no peers'); },
+    });
     this.fetchSessions = new FetchSessions({
       slotsMax: settings.get('max.incremental.fetch.session.cache.slots'), evictionMs: FETCH_SESSION_EVICTION_MS, newId: () => 1 + runtime.random.below(FETCH_SESSION_ID_MAX),
     });
@@ -149,12 +162,25 @@ export class Broker implements Node {
 
   // ---- what handlers see
 
+  get brokerEpoch(): number {
+    return this.#brokerEpoch;
+  }
+
+  async ensureTopics(names: readonly string[]): Promise<void> {
+    await this.controller.ensureTopics(names);
+  }
+
+  /** How this node's requests to itself come. */
+  get #self(): ConnectionInfo {
+    return { id: 0, listener: '', listenerKind: 'controller', remoteAddress: '127.0.0.1', localAddress: '127.0.0.1', localPort: 0, principal: 'User:ANONYMOUS', clientSoftwareName: '', clientSoftwareVersion: '' };
+  }
+
   get clusterId(): string {
     return this.#directories.clusterId;
   }
 
   get controller(): Controller {
-    return this.#quorum.controller;
+    return this.quorum.controller;
   }
 
   /** In force now, with what the metadata says on top. */
@@ -163,11 +189,11 @@ export class Broker implements Node {
   }
 
   image(): MetadataImage {
-    return this.#quorum.image();
+    return this.quorum.image();
   }
 
   kraftVersion(): number {
-    return this.#quorum.kraftVersion();
+    return this.quorum.kraftVersion();
   }
 
   endpointsOf(nodeIds: Iterable<number>, connection: ConnectionInfo): NodeEndpoint[] {
@@ -220,7 +246,7 @@ export class Broker implements Node {
 
   /** Takes part in the cluster: registers, opens what the metadata assigns to it, loads its coordinators. */
   async #join(): Promise<void> {
-    const { controller } = this.#quorum;
+    const { controller } = this.quorum;
     this.#brokerEpoch = await controller.joinCluster({
       brokerId: this.nodeId,
       clusterId: this.clusterId,
@@ -234,7 +260,7 @@ export class Broker implements Node {
     });
     const image = this.image();
     this.replicas.start(image);
-    this.#quorum.subscribe((changes) => this.#follow(changes));
+    this.quorum.subscribe((changes) => this.#follow(changes));
     await this.#lead(image);
     for (const { logs } of this.#directories.all) void logs.removeDeleted().catch((error: unknown) => this.logger.warn(`${logs.path}: leftovers of deleted partitions stay: ${String(error)}`));
   }
@@ -275,7 +301,7 @@ export class Broker implements Node {
     await served;
     // Whatever fails, the rest is closed too: a lock or a handle that stays would outlive the node in its process.
     const results = await Promise.allSettled([this.replicas.close()]);
-    results.push(...(await Promise.allSettled([this.#quorum.close()])));
+    results.push(...(await Promise.allSettled([this.quorum.close()])));
     results.push(...(await Promise.allSettled(this.#directories.all.map(({ logs }) => logs.close(this.#brokerEpoch)))));
     const failure = results.find((result) => result.status === 'rejected');
     if (failure !== undefined) throw failure.reason;

@@ -8,7 +8,8 @@
 import { ErrorCode, errorMessage, errorName, isRetriable, KafkaError } from '../protocol/errors.ts';
 import { FindCoordinator, Metadata } from '../protocol/messages/index.ts';
 import type { AnyMessage, Api, Input, Value } from '../protocol/schema.ts';
-import { addressText, ClientConnection, ConnectionError } from './client/connection.ts';
+import { addressText, ClientConnection } from './client/connection.ts';
+import { ConnectionError } from './runtime/connection-error.ts';
 import type { Clock, Network, Timers } from './runtime/runtime.ts';
 
 export interface ClientOptions {

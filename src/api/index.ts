@@ -1,6 +1,7 @@
 /** Every API that is served, and with which versions: what ApiVersions tells, what the dispatcher knows, what the README's table shows. */
 import { clusterApis } from './cluster.ts';
 import { configApis } from './configs.ts';
+import { envelopeApis } from './envelope.ts';
 import { fetchApis } from './fetch.ts';
 import { findCoordinatorApis } from './find-coordinator.ts';
 import { groupApis } from './groups.ts';
@@ -16,5 +17,5 @@ import { versionApis } from './versions.ts';
 /** By API key. */
 export const servedApis: readonly Served[] = [
   ...produceApis, ...fetchApis, ...listOffsetsApis, ...metadataApis, ...topicApis, ...clusterApis, ...configApis, ...producerIdApis, ...findCoordinatorApis,
-  ...groupApis, ...offsetApis, ...versionApis(() => servedApis),
+  ...groupApis, ...offsetApis, ...versionApis(() => servedApis), ...envelopeApis(() => servedApis),
 ].sort((left, right) => left.api.key - right.api.key);

@@ -140,7 +140,7 @@ function lookUpIds(ids: ReadonlySet<string>, image: MetadataImage, topics: Topic
 
 async function createMissing(names: readonly string[], { node }: RequestContext): Promise<void> {
   try {
-    await node.controller.ensureTopics(names.filter((name) => topicNameFault(name) === null));
+    await node.ensureTopics(names.filter((name) => topicNameFault(name) === null));
   } catch (error) {
     // A disk that is full, or no controller: the topics that exist are told all the same, and these are unknown, as they are while Kafka creates them.
     if (!(error instanceof KafkaError)) throw error;

@@ -5,7 +5,9 @@
 import type { BufferPool } from '../../storage/buffer-pool.ts';
 import type { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import type { Controller } from '../quorum/controller.ts';
+import type { PeerChannel } from '../peer/peer.ts';
 import type { MetadataImage } from '../quorum/image.ts';
+import type { Quorum } from '../quorum/quorum.ts';
 import type { FetchSessions } from '../replica/fetch-sessions.ts';
 import type { ProducerIds } from '../replica/producer-ids.ts';
 import type { Replicas } from '../replica/replicas.ts';
@@ -29,7 +31,19 @@ export interface Node {
   image(): MetadataImage;
   /** The finalized kraft.version, which is the quorum's and not in the image. */
   kraftVersion(): number;
+  readonly quorum: Quorum;
+  /** This node's own. Reading it throws NOT_CONTROLLER where the node has no controller; whether it is the active one it says itself. */
   readonly controller: Controller;
+  /** To the active controller, wherever it is: in this process or over the network. */
+  readonly controllerChannel: PeerChannel;
+  /**
+   * Creates topics that are missing: with the settings of this broker, or those that an internal topic must have. Resolves when this node's metadata shows
+   * them, or when they cannot be made (which is logged). Rejects with a KafkaError when no controller answers in time.
+   */
+  ensureTopics(names: readonly string[]): Promise<void>;
+  /** Of this node's registration as a broker; -1 before the first. */
+  readonly brokerEpoch: number;
+  // From here on what brokers have: reading them on a node that is a controller only is an error of ours.
   readonly replicas: Replicas;
   readonly fetchSessions: FetchSessions;
   readonly readBuffers: BufferPool;

@@ -8,12 +8,17 @@
 import { versionRange } from '../../protocol/schema.ts';
 import type { AnyApi, Api, Input, RangeText, Value } from '../../protocol/schema.ts';
 import type { ErrorCode } from '../../protocol/errors.ts';
+import type { MetadataImage } from '../quorum/image.ts';
 import type { Node } from './node.ts';
+
+/** For whom a listener is: clients and brokers, or the quorum and who speaks to controllers (controller.listener.names). */
+export type ListenerKind = 'broker' | 'controller';
 
 /** What a handler may know of the connection that a request came on. */
 export interface ConnectionInfo {
   readonly id: number;
   readonly listener: string;
+  readonly listenerKind: ListenerKind;
   readonly remoteAddress: string;
   /** The address and port at which the client reached us. */
   readonly localAddress: string;
@@ -50,8 +55,16 @@ export interface Handler<Q, S> {
   onError(code: ErrorCode, request: Q, context: RequestContext, message: string | null): Outcome<S>;
 }
 
+/** Tells whether this node's own metadata shows what the controller has answered, so that a client of this broker finds what it has just made. */
+export type Arrival = (request: any, response: any, image: MetadataImage) => boolean;
+
 export interface Served {
   readonly api: AnyApi;
+  /** Where it is offered. An API that means different things on the two kinds of listeners is served twice, once for each. */
+  readonly listeners: ListenerKind | 'both';
+  /** A broker whose own controller is not active passes it on to the one that is, in an Envelope (KIP-590). */
+  readonly forward: boolean;
+  readonly arrived: Arrival | undefined;
   readonly versionMin: number;
   readonly versionMax: number;
   /** The least version that ApiVersions tells. It differs from what is served for Produce alone. */
@@ -63,7 +76,14 @@ export interface Served {
 export function serve<A extends Api<any, any>>(
   api: A,
   versions: RangeText,
-  handler: Handler<Value<A['request']>, Input<A['response']>> & { advertisedMin?: number },
+  handler: Handler<Value<A['request']>, Input<A['response']>> & {
+    advertisedMin?: number;
+    /** 'broker' by default. */
+    listeners?: ListenerKind | 'both';
+    /** For what the active controller does: false by default. Such an API is offered on both kinds of listeners. */
+    forward?: true;
+    arrived?(request: Value<A['request']>, response: Value<A['response']>, image: MetadataImage): boolean;
+  },
 ): Served {
   const { min, max } = versionRange(versions);
   return {
@@ -71,7 +91,14 @@ export function serve<A extends Api<any, any>>(
     versionMin: min,
     versionMax: max,
     advertisedMin: handler.advertisedMin ?? min,
+    listeners: handler.listeners ?? (handler.forward === true ? 'both' : 'broker'),
+    forward: handler.forward ?? false,
+    arrived: handler.arrived?.bind(handler),
     handle: (request, context) => handler.handle(request, context),
     onError: (code, request, context, message) => handler.onError(code, request, context, message),
   };
+}
+
+export function servedOn(kind: ListenerKind, apis: readonly Served[]): Served[] {
+  return apis.filter((served) => served.listeners === 'both' || served.listeners === kind);
 }

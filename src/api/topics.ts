@@ -21,6 +21,8 @@ const DELETION_DISABLED_SINCE = 3;
 
 export const topicApis = [
   serve(CreateTopics, '2-7', {
+    forward: true,
+    arrived: ({ validateOnly }, { topics }, image) => validateOnly || topics.every(({ name, errorCode }) => errorCode !== ErrorCode.NONE || image.topic(name) !== undefined),
     handle: createTopics,
     onError: (code, request, _context, message) => ({
       throttleTimeMs: 0,
@@ -28,6 +30,12 @@ export const topicApis = [
     }),
   }),
   serve(DeleteTopics, '1-6', {
+    forward: true,
+    arrived: (_, { responses }, image) => responses.every(({ name, topicId, errorCode }) => {
+      if (errorCode !== ErrorCode.NONE) return true;
+      // Before version 6 the answer has names alone, and one may have been given to another topic already.
+      return topicId !== ZERO_UUID ? image.topicById(topicId) === undefined : image.topic(name!) === undefined;
+    }),
     handle: deleteTopics,
     onError: (code, request) => ({
       throttleTimeMs: 0,
@@ -35,6 +43,11 @@ export const topicApis = [
     }),
   }),
   serve(CreatePartitions, '0-3', {
+    forward: true,
+    arrived: ({ topics, validateOnly }, { results }, image) => validateOnly || results.every(({ name, errorCode }) => {
+      const count = topics.find((topic) => topic.name === name)?.count ?? 0;
+      return errorCode !== ErrorCode.NONE || (image.topic(name)?.partitions.length ?? count) >= count;
+    }),
     handle: createPartitions,
     onError: (code, request, _context, message) => ({
       throttleTimeMs: 0,

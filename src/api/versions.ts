@@ -7,7 +7,7 @@
 import { ErrorCode } from '../../protocol/errors.ts';
 import { ApiVersions } from '../../protocol/messages/cluster.ts';
 import { KRAFT_VERSION, SUPPORTED_FEATURES } from '../quorum/features.ts';
-import { serve } from './serve.ts';
+import { serve, servedOn } from './serve.ts';
 import type { RequestContext, Served } from './serve.ts';
 
 /** KIP-511: alphanumeric ends, and '.' and '-' between them. */
@@ -20,6 +20,7 @@ const RANGES_FROM_ZERO_SINCE = 4;
 export function versionApis(apis: () => readonly Served[]): Served[] {
   return [
     serve(ApiVersions, '0-4', {
+      listeners: 'both',
       handle(request, context) {
         if (context.apiVersion >= CLIENT_NAMES_SINCE) {
           if (!CLEAN_TEXT.test(request.clientSoftwareName) || !CLEAN_TEXT.test(request.clientSoftwareVersion)) {
@@ -28,7 +29,7 @@ export function versionApis(apis: () => readonly Served[]): Served[] {
           context.connection.clientSoftwareName = request.clientSoftwareName;
           context.connection.clientSoftwareVersion = request.clientSoftwareVersion;
         }
-        return { errorCode: ErrorCode.NONE, apiKeys: apis().map(range), throttleTimeMs: 0, ...features(context) };
+        return { errorCode: ErrorCode.NONE, apiKeys: servedOn(context.connection.listenerKind, apis()).map(range), throttleTimeMs: 0, ...features(context) };
       },
       onError: (code) => ({
         errorCode: code,

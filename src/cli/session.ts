@@ -3,7 +3,7 @@
  * print results.
  */
 import { Admin } from '../client/admin.ts';
-import { ConnectionError } from '../client/connection.ts';
+import { ConnectionError } from '../runtime/connection-error.ts';
 import { Client, parseAddress } from '../client.ts';
 import { KafkaError } from '../../protocol/errors.ts';
 import { nodeRuntime } from '../runtime/node.ts';

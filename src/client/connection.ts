@@ -8,16 +8,9 @@ import { ErrorCode } from '../../protocol/errors.ts';
 import { decodeCorrelationId, decodeResponseFrame, encodeRequestFrame } from '../../protocol/frame.ts';
 import { ApiVersions } from '../../protocol/messages/index.ts';
 import type { AnyMessage, Api, AnyApi, Input, Value } from '../../protocol/schema.ts';
+import { ConnectionError } from '../runtime/connection-error.ts';
 import { FrameCutter } from '../runtime/frames.ts';
 import type { Network, Socket, Timer, Timers } from '../runtime/runtime.ts';
-
-/** The broker cannot be reached, went away, or did not answer. */
-export class ConnectionError extends Error {
-  constructor(message: string, options?: { cause: unknown }) {
-    super(message, options);
-    this.name = 'ConnectionError';
-  }
-}
 
 export interface ConnectionOptions {
   readonly network: Network;

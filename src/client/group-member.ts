@@ -12,7 +12,7 @@ import { Heartbeat, JoinGroup, LeaveGroup, OffsetCommit, SyncGroup } from '../..
 import type { Value } from '../../protocol/schema.ts';
 import { byTopic, OffsetTime } from './admin.ts';
 import type { Admin, TopicPartition } from './admin.ts';
-import { ConnectionError } from './connection.ts';
+import { ConnectionError } from '../runtime/connection-error.ts';
 import { throwOn } from '../client.ts';
 import type { Client } from '../client.ts';
 import type { ReadRecord, RecordReader } from './reader.ts';

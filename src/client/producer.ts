@@ -11,7 +11,7 @@ import { CompressionType, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE } from 
 import { buildBatch } from '../../protocol/record/build.ts';
 import type { RecordInput } from '../../protocol/record/build.ts';
 import { incrementSequence } from '../../protocol/record/sequence.ts';
-import { ConnectionError } from './connection.ts';
+import { ConnectionError } from '../runtime/connection-error.ts';
 import { throwOn } from '../client.ts';
 import type { Client, TopicMetadata } from '../client.ts';
 

@@ -13,7 +13,7 @@ import { ControlRecordType } from '../../protocol/record/control.ts';
 import type { Record } from '../../protocol/record/records.ts';
 import { OffsetTime } from './admin.ts';
 import type { Admin, TopicPartition } from './admin.ts';
-import { ConnectionError } from './connection.ts';
+import { ConnectionError } from '../runtime/connection-error.ts';
 import { throwOn } from '../client.ts';
 import type { Client, TopicMetadata } from '../client.ts';
 

@@ -5,7 +5,8 @@
  * a failure nothing is tried for a while that doubles up to a limit; what is asked in that time fails at once. A new address (`moveTo`) ends the old
  * connection. Does not repeat a request, know who leads, or look into answers.
  */
-import { ClientConnection, ConnectionError } from '../client/connection.ts';
+import { ClientConnection } from '../client/connection.ts';
+import { ConnectionError } from '../runtime/connection-error.ts';
 import type { AnyApi, AnyMessage, Api, Input, Value } from '../../protocol/schema.ts';
 import type { Clock, Network, Timers } from '../runtime/runtime.ts';
 

@@ -7,6 +7,7 @@
  * Does not know what a request means: `dispatch` does.
  */
 import type { BufferPool } from '../../storage/buffer-pool.ts';
+import type { ListenerKind } from '../api/serve.ts';
 import type { Socket } from '../runtime/runtime.ts';
 import type { Turn, TurnOwner } from '../runtime/turn.ts';
 import type { ByteBudget } from './budget.ts';
@@ -33,6 +34,12 @@ export interface ConnectionLimits {
   readonly outputBytesMax: number;
 }
 
+/** Where a connection came in. */
+export interface NamedListener {
+  readonly name: string;
+  readonly kind: ListenerKind;
+}
+
 export interface ConnectionOwner {
   readonly turn: Turn;
   readonly budget: ByteBudget;
@@ -49,6 +56,7 @@ export interface ConnectionOwner {
 export class Connection implements TurnOwner {
   readonly id: number;
   readonly listener: string;
+  readonly listenerKind: ListenerKind;
   readonly socket: Socket;
   readonly remoteAddress: string;
   readonly localAddress: string;
@@ -82,9 +90,10 @@ export class Connection implements TurnOwner {
   #draining = false;
   readonly #take = (frame: Buffer, pooled: Buffer | null): boolean => this.#frame(frame, pooled);
 
-  constructor(id: number, listener: string, socket: Socket, owner: ConnectionOwner) {
+  constructor(id: number, listener: NamedListener, socket: Socket, owner: ConnectionOwner) {
     this.id = id;
-    this.listener = listener;
+    this.listener = listener.name;
+    this.listenerKind = listener.kind;
     this.socket = socket;
     this.remoteAddress = socket.remoteAddress;
     this.localAddress = socket.localAddress;

@@ -11,20 +11,21 @@ import { decode } from '../../protocol/compile.ts';
 import { decodeRequestHeader, encodeResponseFrame } from '../../protocol/frame.ts';
 import type { AnyMessage, Input } from '../../protocol/schema.ts';
 import { ApiVersions } from '../../protocol/messages/cluster.ts';
-import { closeConnection, noAnswer } from '../api/serve.ts';
-import type { RequestContext, Served } from '../api/serve.ts';
+import { forwardToController, isForwarded } from '../api/forwarding.ts';
+import { closeConnection, noAnswer, servedOn } from '../api/serve.ts';
+import type { ListenerKind, RequestContext, Served } from '../api/serve.ts';
 import type { Node } from '../api/node.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Connection, Slot } from './connection.ts';
 
 export class Dispatcher {
-  readonly #byKey: (Served | undefined)[] = [];
+  readonly #byKey: { readonly [K in ListenerKind]: (Served | undefined)[] } = { broker: [], controller: [] };
   readonly #node: Node;
   readonly #log: Logger;
   readonly #onBug: (error: Error) => void;
 
   constructor(options: { apis: readonly Served[]; node: Node; log: Logger; onBug: (error: Error) => void }) {
-    for (const served of options.apis) this.#byKey[served.api.key] = served;
+    for (const kind of ['broker', 'controller'] as const) for (const served of servedOn(kind, options.apis)) this.#byKey[kind][served.api.key] = served;
     this.#node = options.node;
     this.#log = options.log;
     this.#onBug = options.onBug;
@@ -40,7 +41,7 @@ export class Dispatcher {
       return;
     }
     const { apiKey, apiVersion, correlationId, clientId } = header;
-    const served = this.#byKey[apiKey];
+    const served = this.#byKey[connection.listenerKind][apiKey];
     if (served === undefined) {
       connection.malformed(`request of API key ${apiKey}, which is not served`);
       return;
@@ -68,7 +69,7 @@ export class Dispatcher {
     }
     let outcome;
     try {
-      outcome = served.handle(request, context);
+      outcome = served.forward && isForwarded(served, context) ? forwardToController(served, request, context) : served.handle(request, context);
     } catch (error) {
       this.#fail(served, slot, context, request, error);
       return;

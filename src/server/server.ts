@@ -11,7 +11,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { BufferPool } from '../../storage/buffer-pool.ts';
 import { ByteBudget } from './budget.ts';
 import { Connection } from './connection.ts';
-import type { ConnectionLimits, ConnectionOwner } from './connection.ts';
+import type { ConnectionLimits, ConnectionOwner, NamedListener } from './connection.ts';
 
 export interface ServerLimits extends ConnectionLimits {
   /** max.connections */
@@ -53,7 +53,7 @@ export class Server implements ConnectionOwner {
   #saidRefusedMs = -Infinity;
   #stopping = false;
   #serving = false;
-  #early: { listener: string; socket: Socket }[] = [];
+  #early: { listener: NamedListener; socket: Socket }[] = [];
   #allClosed: (() => void) | null = null;
 
   constructor(options: ServerOptions) {
@@ -93,7 +93,7 @@ export class Server implements ConnectionOwner {
   }
 
   /** Listens on one more address; nothing is read before `serve`. Rejects with the operating system's error (EADDRINUSE ...). */
-  async listen(listener: string, address: { host: string; port: number }): Promise<Listener> {
+  async listen(listener: NamedListener, address: { host: string; port: number }): Promise<Listener> {
     const opened = await this.#options.network.listen(address, (socket) => this.#accept(listener, socket));
     this.#listeners.push(opened);
     this.#scheduleSweep();
@@ -123,7 +123,7 @@ export class Server implements ConnectionOwner {
     grace.cancel();
   }
 
-  #accept(listener: string, socket: Socket): void {
+  #accept(listener: NamedListener, socket: Socket): void {
     if (!this.#serving && !this.#stopping) {
       socket.pause();
       const early = { listener, socket };

@@ -14,6 +14,7 @@ import { recordsAt } from '../../protocol/record/batches.ts';
 import { buildBatch } from '../../protocol/record/build.ts';
 import { MemoryDisk } from '../../storage/memory-disk.ts';
 import { servedApis } from '../../src/api/index.ts';
+import { servedOn } from '../../src/api/serve.ts';
 import { batchOf, defaultsOf, startWorld } from './broker-world.ts';
 import type { RawClient, World } from './broker-world.ts';
 
@@ -48,7 +49,7 @@ const values = (records: Buffer | null) => (records === null || records.length =
 describe('what is served', () => {
   test('every API in every version that it is advertised in answers a request of defaults, and the versions around it close the connection', async () => {
     const { connect } = await world();
-    for (const { api, versionMin, versionMax } of servedApis) {
+    for (const { api, versionMin, versionMax } of servedOn('broker', servedApis)) {
       for (let version = versionMin; version <= versionMax; version++) {
         // A Produce of defaults is one with acks=0, which gets no answer.
         const input = { ...defaultsOf(api.request, version), ...(api === Produce && { acks: 1 }), ...(api === ApiVersions && version > 2 && { clientSoftwareName: 'a', clientSoftwareVersion: '1' }) };
@@ -70,7 +71,7 @@ describe('what is served', () => {
   test('ApiVersions tells what is served, and Produce from 0', async () => {
     const { connect } = await world();
     const { apiKeys } = await (await connect()).ask(ApiVersions, 2, {});
-    expect(apiKeys).toEqual(servedApis.map(({ api, versionMin, versionMax }) => ({ apiKey: api.key, minVersion: api === Produce ? 0 : versionMin, maxVersion: versionMax })));
+    expect(apiKeys).toEqual(servedOn('broker', servedApis).map(({ api, versionMin, versionMax }) => ({ apiKey: api.key, minVersion: api === Produce ? 0 : versionMin, maxVersion: versionMax })));
   });
 
   test('a client is told the address that it came to', async () => {

@@ -47,7 +47,7 @@ async function stage(options: { leads?: boolean; ensureTopic?: () => Promise<voi
   if (options.leads !== false) await scene.lead();
   const node = { groups: scene.coordinator, image: () => image, endpointsOf: (ids: Iterable<number>) => [...ids].map((nodeId) => ({ nodeId, host: 'broker', port: 9092, rack: null })) } as unknown as Node;
   const connection = {
-    id: 1, listener: 'PLAINTEXT', remoteAddress: '127.0.0.1', localAddress: '127.0.0.1', localPort: 9092, principal: 'User:ANONYMOUS', clientSoftwareName: '', clientSoftwareVersion: '',
+    id: 1, listener: 'PLAINTEXT', listenerKind: 'broker' as const, remoteAddress: '127.0.0.1', localAddress: '127.0.0.1', localPort: 9092, principal: 'User:ANONYMOUS', clientSoftwareName: '', clientSoftwareVersion: '',
   };
 
   async function ask<A extends Api<any, any>>(api: A, apiVersion: number, input: Input<A['request']>, clientId: string | null = 'cli'): Promise<Value<A['response']>> {

@@ -33,7 +33,8 @@ async function begin(settings: Record<string, string | number | boolean> = {}): 
   world = new QuorumWorld({ settings });
   ({ quorum } = await world.start());
   node = {
-    runtime: world.runtime, settings: world.settings, nodeId: 1, clusterId: CLUSTER_ID, image: () => quorum.image(), controller: quorum.controller,
+    runtime: world.runtime, settings: world.settings, nodeId: 1, clusterId: CLUSTER_ID, image: () => quorum.image(), controller: quorum.controller, quorum,
+    ensureTopics: async (names: readonly string[]) => void (await quorum.controller.ensureTopics(names)),
     endpointsOf: (ids: Iterable<number>) => [...ids].map((nodeId) => ({ nodeId, host: 'broker', port: 9092, rack: null })),
   } as unknown as Node;
 }
@@ -238,8 +239,7 @@ describe('Metadata', () => {
 
   it('goes on when topics cannot be created', async () => {
     await create(['t']);
-    const controller = { ensureTopics: () => Promise.reject(new KafkaError(56 as never)) };
-    node = { ...node, controller: controller as never };
+    node = { ...node, ensureTopics: () => Promise.reject(new KafkaError(56 as never)) };
     const { topics } = await ask(Metadata, 12, { topics: named('t', 'new'), allowAutoTopicCreation: true });
     expect(topics.map(({ name, errorCode }) => [name, errorName(errorCode)])).toEqual([['new', 'UNKNOWN_TOPIC_OR_PARTITION'], ['t', 'NONE']]);
   });

@@ -34,7 +34,7 @@ async function world(handle: Handle = () => ({ errorCode: 0 })) {
       connectionsPerAddressOverrides: new Map(), bytesInFlightTotalMax: 1 << 20, idleMsMax: 1000, firstRequestMsMax: 1000,
     },
   });
-  await server.listen('PLAINTEXT', { host: '', port: 1 });
+  await server.listen({ name: 'PLAINTEXT', kind: 'broker' }, { host: '', port: 1 });
   server.serve();
   const socket = new FakeSocket();
   network.accept(socket);

@@ -11,6 +11,7 @@ import { Produce } from '../../../protocol/messages/produce.ts';
 import { CreateTopics } from '../../../protocol/messages/topics.ts';
 import { recordsAt } from '../../../protocol/record/batches.ts';
 import { servedApis } from '../../../src/api/index.ts';
+import { servedOn } from '../../../src/api/serve.ts';
 import type { Socket } from '../../../src/runtime/runtime.ts';
 import { batchOf, defaultsOf, RawClient, runtime, startWorld } from '../broker-world.ts';
 import type { World } from '../broker-world.ts';
@@ -174,7 +175,8 @@ describe('the broker serves its good client while others send', () => {
     let foe = await Foe.connect(world.port);
     let survived = 0;
     for (let i = 0; i < MUTATED_FRAMES; i++) {
-      const served = servedApis[i % servedApis.length]!;
+      const apis = servedOn('broker', servedApis);
+      const served = apis[i % apis.length]!;
       const version = served.versionMin + random(served.versionMax - served.versionMin + 1);
       const frame = Buffer.concat(encodeRequestFrame(served.api, version, { correlationId: i, clientId: 'foe' }, bodyOf(served.api.name, defaultsOf(served.api.request, version)) as never));
       if (foe.closed) foe = await Foe.connect(world.port);

@@ -22,7 +22,7 @@ async function world(limits: Partial<ServerLimits> = {}) {
     log: { ...silentLogger, warn: (line) => lines.push(line) },
     dispatch: (connection, frame) => served.push({ frame: String(frame), slot: connection.enqueue(frame.length), connection }),
   });
-  await server.listen('PLAINTEXT', { host: '', port: 9092 });
+  await server.listen({ name: 'PLAINTEXT', kind: 'broker' }, { host: '', port: 9092 });
   server.serve();
   const connect = (address?: string) => {
     const socket = new FakeSocket(address);
