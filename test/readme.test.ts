@@ -8,6 +8,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import { describe, expect, it } from 'vitest';
 import { apis } from '../protocol/messages/index.ts';
 import { servedApis } from '../src/api/index.ts';
+import { servedOn } from '../src/api/serve.ts';
 import { startBroker } from '../src/index.ts';
 import { brokerSettings } from '../src/settings/broker-settings.ts';
 import { ownSettings } from '../src/settings/own.ts';
@@ -18,8 +19,8 @@ const range = (min: number, max: number) => (min === max ? `${min}` : `${min}-${
 const row = (...cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
 
 function capabilities(): string[] {
-  const served = servedApis.map(({ api, versionMin, versionMax }) => row(api.name, api.key, range(versionMin, versionMax)));
-  const missing = [...apis.values()].filter((api) => api.listeners.includes('broker') && !servedApis.some((one) => one.api.key === api.key));
+  const served = servedOn('broker', servedApis).map(({ api, versionMin, versionMax }) => row(api.name, api.key, range(versionMin, versionMax)));
+  const missing = [...apis.values()].filter((api) => api.listeners.includes('broker') && !servedOn('broker', servedApis).some((one) => one.api.key === api.key));
   return [row('API', 'key', 'versions'), row('---', '---', '---'), ...served, '', `Not served yet, and so not advertised: ${missing.map(({ name }) => name).sort().join(', ')}.`];
 }
 
