@@ -19,6 +19,8 @@ const commands: ReadonlyMap<string, Entry> = new Map([
   ['consume', { summary: 'print records, from an offset, a time or a group\'s place', load: async () => (await import('./consume.ts')).consume }],
   ['groups', { summary: 'list, describe, reset and delete consumer groups', load: async () => (await import('./groups.ts')).groups }],
   ['health', { summary: 'exit with 0 when a broker answers', load: async () => (await import('./health.ts')).health }],
+  ['format', { summary: 'make log directories ready for a cluster, as kafka-storage.sh does', load: async () => (await import('./format.ts')).format }],
+  ['storage', { summary: 'ids, feature levels and the state of log directories', load: async () => (await import('./format.ts')).storage }],
   ['dump', { summary: 'print what is in the files of a data directory', load: async () => (await import('./dump.ts')).dump }],
 ]);
 
