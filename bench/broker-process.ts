@@ -4,10 +4,12 @@
  * Does not: choose settings beyond those that one node needs; the caller's lines win.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { command } from './command.ts';
 
 export type BrokerKind = 'ottla' | 'reference';
 
@@ -104,77 +106,60 @@ export function ottlaCommand(): string[] {
   return command === undefined ? [process.execPath, join(root, 'bin/ottla.js')] : (JSON.parse(command) as string[]);
 }
 
-export async function startBrokerProcess(options: BrokerProcessOptions): Promise<BrokerProcess> {
-  const { kind, dir } = options;
-  const port = options.port || (await freePort());
-  // Else the other one would be taken for the one that is started here.
-  if (await answersMetadata('127.0.0.1', port)) throw new Error(`a broker is there already: 127.0.0.1:${port}`);
-  const controllerPort = await freePort();
-  const dataDir = join(dir, 'data'),
-    config = join(dir, 'server.properties'),
-    logFile = join(dir, 'broker.log');
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(config, singleNodeProperties({ port, controllerPort, dataDir, ...(options.settings && { settings: options.settings }) }));
-  let command: string[],
-    env: Record<string, string> = {},
-    version: string;
+/** What runs a broker of a kind with a settings file: the program and its arguments, and what a user would call it. Builds the reference when it must. */
+export function brokerCommand(kind: BrokerKind, config: string): { command: string[]; version: string } {
   if (kind === 'reference') {
     const reference = referenceDir();
-    version = `Apache Kafka ${readFileSync(join(reference, 'version'), 'utf8').trim()}`;
-    if (!existsSync(join(dataDir, 'meta.properties'))) {
-      const id = execFileSync(join(reference, 'bin/kafka-storage.sh'), ['random-uuid'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-      execFileSync(join(reference, 'bin/kafka-storage.sh'), ['format', '-t', id, '-c', config], { stdio: 'ignore' });
-    }
-    command = [join(reference, 'bin/kafka-server-start.sh'), config];
-    env = { LOG_DIR: dir, KAFKA_HEAP_OPTS: process.env['KAFKA_HEAP_OPTS'] ?? '-Xmx1g' };
-  } else {
-    version = `ottla ${(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version} (Node ${process.version})`;
-    command = [...ottlaCommand(), 'start', '--config', config];
+    return { command: [join(reference, 'bin/kafka-server-start.sh'), config], version: `Apache Kafka ${readFileSync(join(reference, 'version'), 'utf8').trim()}` };
   }
-  const log = openSync(logFile, 'a');
-  const startedMs = performance.now();
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  return { command: [...ottlaCommand(), 'start', '--config', config], version: `ottla ${version} (Node ${process.version})` };
+}
+
+/** Formats the directories of a settings file for the reference, which does not start on empty ones. */
+export async function formatReference(config: string, clusterId: string): Promise<void> {
+  await command(join(referenceDir(), 'bin/kafka-storage.sh'), ['format', '-t', clusterId, '-c', config], { env: SMALL_JVM, timeoutMs: 120_000 });
+}
+
+/** For Java programs that run for seconds: the second compiler and a large heap would only cost time. */
+export const SMALL_JVM = {
+  KAFKA_HEAP_OPTS: '-Xmx256m',
+  KAFKA_JVM_PERFORMANCE_OPTS: '-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Duser.language=en',
+} as const;
+
+/** A running program that is stopped by signals to it and all that it started. */
+export interface Daemon {
+  readonly pid: number;
+  readonly exited: Promise<number | NodeJS.Signals>;
+  /** null while it runs. */
+  readonly gone: number | NodeJS.Signals | null;
+  kill(signal: NodeJS.Signals): void;
+  stop(timeoutMs?: number): Promise<number | NodeJS.Signals>;
+}
+
+/** Starts a program that outlives this call but not this process; its output goes to the end of `logFile`. */
+export function startDaemon(words: readonly string[], options: { cwd: string; logFile: string; env: Readonly<Record<string, string>> }): Daemon {
+  const log = openSync(options.logFile, 'a');
   // A group of its own, so that what the broker may start ends with it, and Ctrl-C reaches it only through stop().
-  const child = spawn(command[0]!, command.slice(1), {
-    detached: true,
-    stdio: ['ignore', log, log],
-    env: { ...process.env, ...env, ...options.env },
-    cwd: dir,
-  });
+  const child = spawn(words[0]!, words.slice(1), { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...options.env }, cwd: options.cwd });
   closeSync(log);
   living.add(child);
-  options.onSpawn?.((signal) => killGroup(child, signal));
-  const exited = new Promise<number | NodeJS.Signals>((done) => {
-    child.once('error', () => {
-      living.delete(child);
-      done(127);
-    });
-    child.once('exit', (code, signal) => {
-      living.delete(child);
-      done(code ?? signal ?? 0);
-    });
-  });
   let gone: number | NodeJS.Signals | null = null;
-  exited.then((status) => {
-    gone = status;
+  const exited = new Promise<number | NodeJS.Signals>((done) => {
+    const end = (status: number | NodeJS.Signals) => {
+      living.delete(child);
+      gone = status;
+      done(status);
+    };
+    child.once('error', () => end(127));
+    child.once('exit', (code, signal) => end(code ?? signal ?? 0));
   });
-  const deadlineMs = startedMs + (options.readyTimeoutMs ?? 60_000);
-  while (!(await answersMetadata('127.0.0.1', port))) {
-    if (gone !== null) throw new Error(`${kind} ended with ${String(gone)} before it served:\n${logTail(logFile)}`);
-    if (performance.now() > deadlineMs) {
-      killGroup(child, 'SIGKILL');
-      throw new Error(`${kind} did not serve in time:\n${logTail(logFile)}`);
-    }
-  }
   return {
-    kind,
-    version,
-    host: '127.0.0.1',
-    port,
-    bootstrapServers: `127.0.0.1:${port}`,
     pid: child.pid!,
-    readyMs: performance.now() - startedMs,
-    logFile,
     exited,
+    get gone() {
+      return gone;
+    },
     kill: (signal) => killGroup(child, signal),
     async stop(timeoutMs = 30_000) {
       killGroup(child, 'SIGTERM');
@@ -186,6 +171,54 @@ export async function startBrokerProcess(options: BrokerProcessOptions): Promise
       }
     },
   };
+}
+
+export async function startBrokerProcess(options: BrokerProcessOptions): Promise<BrokerProcess> {
+  const { kind, dir } = options;
+  const port = options.port || (await freePort());
+  // Else the other one would be taken for the one that is started here.
+  if ((await brokersInMetadata('127.0.0.1', port)) > 0) throw new Error(`a broker is there already: 127.0.0.1:${port}`);
+  const controllerPort = await freePort();
+  const dataDir = join(dir, 'data'),
+    config = join(dir, 'server.properties'),
+    logFile = join(dir, 'broker.log');
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(config, singleNodeProperties({ port, controllerPort, dataDir, ...(options.settings && { settings: options.settings }) }));
+  const { command: words, version } = brokerCommand(kind, config);
+  const env: Record<string, string> = kind === 'reference' ? { LOG_DIR: dir, KAFKA_HEAP_OPTS: process.env['KAFKA_HEAP_OPTS'] ?? '-Xmx1g' } : {};
+  if (kind === 'reference' && !existsSync(join(dataDir, 'meta.properties'))) await formatReference(config, newClusterId());
+  const startedMs = performance.now();
+  const daemon = startDaemon(words, { cwd: dir, logFile, env: { ...env, ...options.env } });
+  options.onSpawn?.((signal) => daemon.kill(signal));
+  const deadlineMs = startedMs + (options.readyTimeoutMs ?? 60_000);
+  while ((await brokersInMetadata('127.0.0.1', port)) <= 0) {
+    if (daemon.gone !== null) throw new Error(`${kind} ended with ${String(daemon.gone)} before it served:\n${logTail(logFile)}`);
+    if (performance.now() > deadlineMs) {
+      daemon.kill('SIGKILL');
+      throw new Error(`${kind} did not serve in time:\n${logTail(logFile)}`);
+    }
+  }
+  return {
+    kind,
+    version,
+    host: '127.0.0.1',
+    port,
+    bootstrapServers: `127.0.0.1:${port}`,
+    pid: daemon.pid,
+    readyMs: performance.now() - startedMs,
+    logFile,
+    exited: daemon.exited,
+    kill: (signal) => daemon.kill(signal),
+    stop: (timeoutMs) => daemon.stop(timeoutMs),
+  };
+}
+
+/** A cluster id as Kafka's tool makes them: 16 random bytes, base64url, not beginning like an option. */
+export function newClusterId(): string {
+  for (;;) {
+    const id = randomBytes(16).toString('base64url');
+    if (!id.startsWith('-')) return id;
+  }
 }
 
 export function logTail(file: string, lines = 20): string {
@@ -204,22 +237,22 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 // size:4=16 apiKey:2=3 (Metadata) version:2=1 correlationId:4 clientId:2=-1 (null) topics:4=0 (none)
 const METADATA_REQUEST = Buffer.from('0000000e' + '0003' + '0001' + '0000000b' + 'ffff' + '00000000', 'hex');
 
-/** One attempt: true once a Metadata answer names at least one broker. A refused connection costs about 2 ms, so a caller may ask in a loop. */
-function answersMetadata(host: string, port: number): Promise<boolean> {
+/** One attempt: how many brokers a Metadata answer names, 0 without an answer. A refused connection costs about 2 ms, so a caller may ask in a loop. */
+export function brokersInMetadata(host: string, port: number): Promise<number> {
   return new Promise((done) => {
     const socket = connect({ host, port });
     let answer = Buffer.alloc(0);
-    const end = (yes: boolean) => {
+    const end = (brokers: number) => {
       socket.destroy();
-      setTimeout(done, yes ? 0 : 2, yes);
+      setTimeout(done, brokers > 0 ? 0 : 2, brokers);
     };
-    socket.setTimeout(5_000, () => end(false));
-    socket.once('error', () => end(false)).once('end', () => end(false));
+    socket.setTimeout(5_000, () => end(0));
+    socket.once('error', () => end(0)).once('end', () => end(0));
     socket.once('connect', () => socket.write(METADATA_REQUEST));
     socket.on('data', (chunk) => {
       answer = Buffer.concat([answer, chunk]);
       // size:4 correlationId:4 brokers:4 ...
-      if (answer.length >= 12 && answer.length >= answer.readInt32BE(0) + 4) end(answer.readInt32BE(8) > 0);
+      if (answer.length >= 12 && answer.length >= answer.readInt32BE(0) + 4) end(answer.readInt32BE(8));
     });
   });
 }

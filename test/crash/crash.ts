@@ -6,7 +6,8 @@
  */
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
 import { type BrokerKind, type BrokerProcess, freePort, logTail, startBrokerProcess } from '../../bench/broker-process.ts';
-import { CommitHistory, History, type LogRecord } from './history.ts';
+import { CommitHistory, History } from './history.ts';
+import { readAll, watched } from './progress.ts';
 import { seeded } from './seeded.ts';
 import { GROUP, SESSION_TIMEOUT_MS, TOPIC, type Writer, kafkajsWriter, librdkafkaWriter, startCommitter } from './writers.ts';
 
@@ -84,7 +85,12 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
   if (options.librdkafka) writers.push(librdkafkaWriter({ ...common, name: 'librdkafka', program: options.librdkafka }));
   const committer = await startCommitter(config, commits, violations, fail);
 
-  const watch = (running: BrokerProcess) => ({ stallMsMax: options.stallMsMax, broker: running, failure: () => failure, moving: () => history.acknowledged });
+  const watch = (running: BrokerProcess) => ({
+    stallMsMax: options.stallMsMax,
+    tail: () => `the broker's log ends:\n${logTail(running.logFile)}`,
+    failure: () => failure,
+    moving: () => history.acknowledged,
+  });
   const checkCommits = async () => {
     const least = commits.snapshot();
     const [topic] = await onceLoaded(options.stallMsMax, () => admin((client) => client.fetchOffsets({ groupId: GROUP, topics: [TOPIC] })));
@@ -134,7 +140,7 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
     await watched(Promise.all(writers.map((writer) => writer.stop())), watch(broker));
     await committer.stop();
     await checkCommits();
-    violations.push(...history.violations(await readAll(config, partitions, options.stallMsMax)));
+    violations.push(...history.violations(await readAll(config, TOPIC, partitions, options.stallMsMax)));
     const status = await broker.stop();
     if (kind === 'ottla' && status !== 0) violations.push(`the clean stop at the end ended with ${status}: ${logTail(broker.logFile)}`);
   } finally {
@@ -168,66 +174,4 @@ async function onceLoaded<T>(timeoutMs: number, ask: () => Promise<T>): Promise<
       await new Promise((done) => setTimeout(done, 20));
     }
   }
-}
-
-/** What `wait` resolves with, unless a writer has failed or `moving` did not change for too long. */
-async function watched<T>(
-  wait: Promise<T>,
-  options: { stallMsMax: number; broker: BrokerProcess; failure: () => Error | null; moving: () => number },
-): Promise<T> {
-  const { stallMsMax, broker, failure, moving } = options;
-  let timer: NodeJS.Timeout | undefined;
-  const trouble = new Promise<never>((_, failed) => {
-    let last = moving(),
-      sinceMs = performance.now();
-    timer = setInterval(() => {
-      if (moving() !== last) [last, sinceMs] = [moving(), performance.now()];
-      const error =
-        failure() ??
-        (performance.now() - sinceMs > stallMsMax
-          ? new Error(`no acknowledgement for ${stallMsMax} ms; the broker's log ends:\n${logTail(broker.logFile)}`)
-          : null);
-      if (error) failed(error);
-    }, 100);
-  });
-  try {
-    return await Promise.race([wait, trouble]);
-  } finally {
-    clearInterval(timer);
-  }
-}
-
-/** Everything up to the high watermarks, by partition. */
-async function readAll(config: KafkaConfig, partitions: number, stallMsMax: number): Promise<Map<number, LogRecord[]>> {
-  const kafka = new Kafka({ ...config, clientId: 'reader' });
-  const admin = kafka.admin();
-  await admin.connect();
-  const ends = new Map((await admin.fetchTopicOffsets(TOPIC)).map((each) => [each.partition, Number(each.high)]));
-  await admin.disconnect();
-  const log = new Map<number, LogRecord[]>(Array.from({ length: partitions }, (_, partition) => [partition, []]));
-  const consumer = kafka.consumer({ groupId: 'crash-reader' });
-  const complete = () => [...log].every(([partition, records]) => (records.at(-1)?.offset ?? -1) + 1 >= (ends.get(partition) ?? 0));
-  if (complete()) return log;
-  await consumer.connect();
-  await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
-  let timer: NodeJS.Timeout | undefined;
-  await new Promise<void>((done, failed) => {
-    const late = () => {
-      const state = [...log].map(([partition, records]) => `partition ${partition}: ${records.length} of ${ends.get(partition)}`);
-      failed(new Error(`reading everything stopped: ${state.join(', ')}`));
-    };
-    timer = setTimeout(late, stallMsMax);
-    consumer
-      .run({
-        autoCommit: false,
-        eachBatch: async ({ batch }) => {
-          timer!.refresh();
-          for (const message of batch.messages) log.get(batch.partition)!.push({ offset: Number(message.offset), value: message.value?.toString() ?? 'null' });
-          if (complete()) done();
-        },
-      })
-      .catch(failed);
-  }).finally(() => clearTimeout(timer));
-  await consumer.disconnect();
-  return log;
 }

@@ -26,7 +26,7 @@ export class History {
   readonly #faults: string[] = [];
   acknowledged = 0;
   /** Calls back at every acknowledgement. */
-  onAcknowledged: (count: number) => void = () => {};
+  onAcknowledged: (count: number, partition: number, writer: string) => void = () => {};
 
   #stream(writer: string, partition: number): Stream {
     const key = `${writer}:${partition}`;
@@ -54,7 +54,7 @@ export class History {
     stream.acknowledged = Math.max(stream.acknowledged, first + count);
     if (baseOffset !== null) for (let i = 0; i < count; i++) stream.offsets.set(first + i, baseOffset + i);
     this.acknowledged += count;
-    this.onAcknowledged(count);
+    this.onAcknowledged(count, partition, writer);
   }
 
   /** What is wrong with the log, partition by partition; nothing when every promise was kept. */

@@ -12,7 +12,8 @@ export const TOPIC = 'crash';
 export const GROUP = 'crash-group';
 /** Short: a member that was killed off while it joined comes back under another id, and the group waits for the first one until its session ends. */
 export const SESSION_TIMEOUT_MS = 2_000;
-const LARGE_VALUE_BYTES_MAX = 200_000;
+const VALUE_BYTES_MAX = 200_000;
+const RECORDS_PER_SECOND = 4_000;
 /** How far librdkafka may send ahead of its acknowledgements. */
 const QUEUE_RECORDS_MAX = 2_000;
 
@@ -27,6 +28,15 @@ export interface WriterOptions {
   readonly config: KafkaConfig;
   readonly partitions: number;
   readonly history: History;
+  /** How fast it may go; by default as fast as it can, or 4,000 a second where it sends ahead of its acknowledgements. */
+  readonly recordsPerSecond?: number;
+  /**
+   * One partition in each request. kafkajs keeps its answers by broker: a partition that moves, between two attempts of one request, to a broker that has
+   * answered already counts as sent and never is (producer/sendMessages.js, brokersWithoutResponse). So where leaders move a request must have one.
+   */
+  readonly onePartition?: boolean;
+  /** The longest value, by default 200,000 bytes. */
+  readonly valueBytesMax?: number;
   /** Called when the writer has given up. */
   readonly fail: (error: Error) => void;
 }
@@ -37,7 +47,7 @@ export interface WriterOptions {
  * records for duplicates. It retries by itself with the same records until it is told that trying is useless; then this loop sends the same again.
  */
 export async function kafkajsWriter(options: WriterOptions & { readonly random: Seeded }): Promise<Writer> {
-  const { name, config, partitions, history, fail, random } = options;
+  const { name, config, partitions, history, fail, random, recordsPerSecond = Infinity, valueBytesMax = VALUE_BYTES_MAX, onePartition = false } = options;
   const producer = new Kafka({ ...config, clientId: name }).producer({ idempotent: true, maxInFlightRequests: 1 });
   await producer.connect();
   let stopping = false;
@@ -46,18 +56,20 @@ export async function kafkajsWriter(options: WriterOptions & { readonly random: 
       // Now and then a request whose write takes its time.
       const large = random.below(10) === 0;
       const batches: { partition: number; first: number; count: number }[] = [];
+      const only = onePartition ? random.below(partitions) : null;
       for (let partition = 0; partition < partitions; partition++) {
-        if (random.below(2) === 0) continue;
+        if (only === null ? random.below(2) === 0 : only !== partition) continue;
         const count = 1 + random.below(large ? 5 : 20);
         batches.push({ partition, first: history.attempt(name, partition, count), count });
       }
       const messages = batches.flatMap(({ partition, first, count }) =>
         Array.from({ length: count }, (_, i) => ({
           partition,
-          value: `${name}:${partition}:${first + i} ${'.'.repeat(random.below(large ? LARGE_VALUE_BYTES_MAX : 200))}`,
+          value: `${name}:${partition}:${first + i} ${'.'.repeat(random.below(large ? valueBytesMax : 200))}`,
         })),
       );
       if (messages.length === 0) continue;
+      const startedMs = performance.now();
       const compression = random.below(2) ? CompressionTypes.GZIP : CompressionTypes.None;
       let answer: Awaited<ReturnType<typeof producer.send>> | null = null;
       for (let attempts = 0; answer === null; attempts++) {
@@ -72,6 +84,8 @@ export async function kafkajsWriter(options: WriterOptions & { readonly random: 
         const base = Number(answer.find((each) => each.partition === partition)?.baseOffset ?? -1);
         history.acknowledge(name, partition, first, count, base >= 0 ? base : null);
       }
+      const leftMs = (messages.length / recordsPerSecond) * 1000 - (performance.now() - startedMs);
+      if (leftMs >= 1) await new Promise((done) => setTimeout(done, leftMs));
     }
     await producer.disconnect();
   };
@@ -87,23 +101,50 @@ export async function kafkajsWriter(options: WriterOptions & { readonly random: 
 
 /** librdkafka's idempotent producer: five requests in flight, its own retries, for ever (message.timeout.ms=0). */
 export function librdkafkaWriter(options: WriterOptions & { readonly program: string }): Writer {
-  const { name, config, partitions, history, fail, program } = options;
-  const child: ChildProcessWithoutNullStreams = spawn(program, [
+  const { name, config, partitions, program, recordsPerSecond = RECORDS_PER_SECOND } = options;
+  return numberingWriter(options, [
+    program,
     'number',
     (config.brokers as string[]).join(','),
     TOPIC,
     String(partitions),
     name,
-    '4000',
+    String(recordsPerSecond),
     'enable.idempotence=true',
     'message.timeout.ms=0',
     'retry.backoff.ms=20',
     'reconnect.backoff.ms=20',
     'reconnect.backoff.max.ms=100',
     `queue.buffering.max.messages=${QUEUE_RECORDS_MAX}`,
+    `socket.timeout.ms=${String(config.requestTimeout ?? 60_000)}`,
     'linger.ms=1',
     'log_level=0',
   ]);
+}
+
+/** Kafka's own Java producer, idempotent by default; `java` are the words that run NumberedProducer (test/cluster/java-producer.ts). */
+export function javaWriter(options: WriterOptions & { readonly java: readonly string[] }): Writer {
+  const { name, config, partitions, java, recordsPerSecond = RECORDS_PER_SECOND } = options;
+  return numberingWriter(options, [
+    ...java,
+    (config.brokers as string[]).join(','),
+    TOPIC,
+    String(partitions),
+    name,
+    String(recordsPerSecond),
+    String(QUEUE_RECORDS_MAX),
+    'retry.backoff.ms=20',
+    'retry.backoff.max.ms=100',
+    'reconnect.backoff.ms=20',
+    'reconnect.backoff.max.ms=100',
+    `request.timeout.ms=${String(config.requestTimeout ?? 10_000)}`,
+  ]);
+}
+
+/** A program that prints "PARTITION NUMBER OFFSET" for each acknowledged record until its input ends, then "end ATTEMPTED". */
+function numberingWriter({ name, partitions, history, fail }: WriterOptions, [program, ...words]: readonly string[]): Writer {
+  const child: ChildProcessWithoutNullStreams = spawn(program!, words);
+  child.stdin.on('error', () => {}); // it may have ended already
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   let errors = '',
@@ -114,6 +155,7 @@ export function librdkafkaWriter(options: WriterOptions & { readonly program: st
   createInterface({ input: child.stdout }).on('line', (line) => {
     const [partition, number, offset] = line.split(' ');
     if (partition === 'end') ended = true;
+    else if (!/^\d+ \d+ -?\d+$/.test(line)) fail(new Error(`${name} says: ${line}`));
     else history.acknowledge(name, Number(partition), Number(number), 1, Number(offset) >= 0 ? Number(offset) : null);
   });
   // It sends ahead of its acknowledgements, and how far only it knows: its queue holds QUEUE_RECORDS_MAX records, so no number beyond that can have been sent.
@@ -140,6 +182,7 @@ export async function startCommitter(
   commits: CommitHistory,
   violations: string[],
   fail: (error: Error) => void,
+  read: (partition: number, offset: number, value: string) => void = () => {},
 ): Promise<{ stop(): Promise<void> }> {
   const consumer = new Kafka({ ...config, clientId: 'committer' }).consumer({
     groupId: GROUP,
@@ -160,6 +203,7 @@ export async function startCommitter(
       const least = commits.snapshot().get(batch.partition) ?? 0;
       if (Number(batch.messages[0]!.offset) < least)
         violations.push(`sent back: the group reads partition ${batch.partition} from ${batch.messages[0]!.offset} after ${least} was acknowledged`);
+      for (const message of batch.messages) read(batch.partition, Number(message.offset), message.value?.toString() ?? 'null');
       const next = Number(batch.messages.at(-1)!.offset) + 1;
       commits.attempt(batch.partition, next);
       await consumer.commitOffsets([{ topic: TOPIC, partition: batch.partition, offset: String(next) }]);

@@ -1,0 +1,233 @@
+/**
+ * The load of the cluster tests: idempotent producers of kafkajs, librdkafka and Java, and a group that commits, through whatever happens to the cluster.
+ * Promises: every acknowledgement is in the history with its time; `finish` stops all, reads all, and names each broken promise: records lost, doubled, moved
+ * or out of order, commits that went back, and records that the group read and that are not there (or others are) in the end.
+ * Does not: harm the cluster.
+ */
+import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+import type { ClusterProcesses } from '../../bench/cluster-process.ts';
+import { CommitHistory, History } from '../crash/history.ts';
+import { readAll, watched } from '../crash/progress.ts';
+import { seeded } from '../crash/seeded.ts';
+import { TOPIC, type Writer, javaWriter, kafkajsWriter, librdkafkaWriter, startCommitter } from '../crash/writers.ts';
+import { type ClusterAdmin, sleep } from './admin.ts';
+
+/** The programs of producers that are not written in JavaScript; null leaves one out. */
+export interface Programs {
+  readonly librdkafka: string | null;
+  readonly java: readonly string[] | null;
+}
+
+export interface LoadOptions {
+  readonly cluster: ClusterProcesses;
+  readonly admin: ClusterAdmin;
+  readonly programs: Programs;
+  readonly seed: number;
+  readonly partitions: number;
+  readonly recordsPerSecond: number;
+  /** Replicas of each partition, by partition; without it the cluster places three of each. */
+  readonly assignments?: readonly (readonly number[])[];
+  readonly topicConfigs?: Readonly<Record<string, string>>;
+  /** Without any acknowledgement for so long while some are waited for, the run has failed. */
+  readonly stallMsMax: number;
+}
+
+/** Longer than any of our servers needs, shorter than people wait: a client learns of a leader that hangs only by this. */
+const REQUEST_TIMEOUT_MS = 2_000;
+const VALUE_BYTES_MAX = 20_000;
+const KAFKAJS_WRITERS = 2;
+/** What of a value names the record. */
+const NAME_CHARS = 40;
+/**
+ * Answers that a killed node had already sent may be read a little later, and are no sign of a new leader. No failover is that quick: a session must first end.
+ */
+const STRAGGLER_MS = 30;
+
+export class Load {
+  readonly history = new History();
+  readonly commits = new CommitHistory();
+  readonly violations: string[] = [];
+  readonly partitions: number;
+  readonly config: KafkaConfig;
+  readonly #options: LoadOptions;
+  readonly #writers: Writer[] = [];
+  /** Why each of them ended. */
+  readonly committersGone: string[] = [];
+  #committer: { stop(): Promise<void> } | null = null;
+  #stopping = false;
+  #failure: Error | null = null;
+  /** What the group read, by partition and offset. */
+  readonly #read: Map<number, string>[];
+  /** Monotonic time of the last acknowledgement, by partition. */
+  readonly #lastMs: number[];
+  /** `writer:partition` of each that had an acknowledgement. */
+  readonly #begun = new Set<string>();
+  readonly #waiting = new Set<() => void>();
+
+  private constructor(options: LoadOptions) {
+    this.#options = options;
+    this.partitions = options.assignments?.length ?? options.partitions;
+    this.#read = Array.from({ length: this.partitions }, () => new Map());
+    this.#lastMs = Array.from({ length: this.partitions }, () => 0);
+    this.config = {
+      brokers: options.cluster.bootstrapServers.split(','),
+      connectionTimeout: 1_000,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      logLevel: logLevel.NOTHING,
+      // For ever: kafkajs gives an unknown outcome no number of its own, so the same records must be sent again (see kafkajsWriter).
+      retry: { initialRetryTime: 20, maxRetryTime: 100, retries: Number.MAX_SAFE_INTEGER },
+    };
+    this.history.onAcknowledged = (_, partition, writer) => {
+      this.#begun.add(`${writer}:${partition}`);
+      this.#lastMs[partition] = performance.now();
+      for (const wake of this.#waiting) wake();
+    };
+  }
+
+  /** Makes the topic and starts all; resolves when each partition has had an acknowledgement and the group has committed. */
+  static async start(options: LoadOptions): Promise<Load> {
+    const load = new Load(options);
+    await load.#start();
+    return load;
+  }
+
+  async #start(): Promise<void> {
+    const { admin, programs, assignments, topicConfigs, recordsPerSecond } = this.#options;
+    await admin.createTopic({ topic: TOPIC, partitions: this.partitions, ...(assignments && { assignments }), ...(topicConfigs && { configs: topicConfigs }) });
+    await admin.settled([TOPIC]);
+    const random = seeded(this.#options.seed);
+    const { config, partitions, history } = this;
+    const fail = (error: Error) => {
+      this.#failure ??= error;
+    };
+    const common = { config, partitions, history, fail, onePartition: true, valueBytesMax: VALUE_BYTES_MAX, recordsPerSecond: Math.ceil(recordsPerSecond / 4) };
+    for (let i = 0; i < KAFKAJS_WRITERS; i++) this.#writers.push(await kafkajsWriter({ ...common, name: `kafkajs${i}`, random: seeded(random.below(2 ** 31)) }));
+    if (programs.librdkafka !== null) this.#writers.push(librdkafkaWriter({ ...common, name: 'librdkafka', program: programs.librdkafka }));
+    if (programs.java !== null) this.#writers.push(javaWriter({ ...common, name: 'java', java: programs.java }));
+    await this.#startCommitter();
+    // Harm comes after everybody's first record everywhere: a broker takes whatever sequence number a producer that it does not know comes with, and when a
+    // leader moves between a Java producer's first two batches the second is taken for the first, which is then out of order for ever (seen with Kafka 4.3.1).
+    await this.#until(() => this.#begun.size === this.#writers.length * this.partitions, this.#options.stallMsMax, () => `only these have begun: ${[...this.#begun].join(', ')}`);
+    await this.#watched(this.commits.more());
+  }
+
+  /** A member that the group has given up (its session ended while it could not reach the coordinator) begins anew: kafkajs leaves that to its user. */
+  async #startCommitter(): Promise<void> {
+    const gone = (error: Error) => {
+      if (this.#stopping) return;
+      this.committersGone.push(error.message);
+      this.#committer?.stop().catch(() => {});
+      this.#startCommitter().catch((again: Error) => {
+        this.#failure ??= again;
+      });
+    };
+    this.#committer = await startCommitter(this.config, this.commits, this.violations, gone, (partition, offset, value) => {
+      const before = this.#read[partition]!.get(offset),
+        now = value.slice(0, NAME_CHARS);
+      if (before !== undefined && before !== now) this.violations.push(`read twice: ${partition}/${offset} was ${before} and then ${now}`);
+      this.#read[partition]!.set(offset, now);
+    });
+  }
+
+  get acknowledged(): number {
+    return this.history.acknowledged;
+  }
+
+  /** The nodes whose logs are worth reading when nothing moves. */
+  #tail(): string {
+    return this.#options.cluster.nodes.map((node) => `node ${node.id} (${node.kind}${node.isRunning ? '' : ', not running'}) ends:\n${node.tail(8)}`).join('\n');
+  }
+
+  #watched<T>(wait: Promise<T>): Promise<T> {
+    return watched(wait, { stallMsMax: this.#options.stallMsMax, tail: () => this.#tail(), failure: () => this.#failure, moving: () => this.history.acknowledged + this.commits.acknowledged });
+  }
+
+  /** Throws when a writer has given up, which none may. */
+  assertAlive(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Waits for `count` more acknowledgements, of any partition. */
+  async more(count: number): Promise<void> {
+    const wanted = this.history.acknowledged + count;
+    await this.#until(() => this.history.acknowledged >= wanted, this.#options.stallMsMax, () => `${wanted - this.history.acknowledged} acknowledgements are missing`);
+  }
+
+  /** Waits until each of `partitions` has an acknowledgement later than `sinceMs`. Resolves with how long after `sinceMs` the last of them came. */
+  async writing(sinceMs: number, partitions: readonly number[] = this.#lastMs.map((_, partition) => partition)): Promise<number> {
+    const first = new Map<number, number>();
+    await this.#until(
+      () => {
+        for (const partition of partitions) if (!first.has(partition) && this.#lastMs[partition]! > sinceMs + STRAGGLER_MS) first.set(partition, this.#lastMs[partition]!);
+        return first.size === partitions.length;
+      },
+      this.#options.stallMsMax,
+      () => `no acknowledgement for partitions ${partitions.filter((each) => !first.has(each)).join(', ')}`,
+    );
+    return Math.max(0, ...[...first.values()].map((atMs) => atMs - sinceMs));
+  }
+
+  #until(reached: () => boolean, timeoutMs: number, why: () => string): Promise<void> {
+    return new Promise((done, failed) => {
+      const end = (error?: Error) => {
+        clearTimeout(late);
+        clearInterval(often);
+        this.#waiting.delete(look);
+        if (error) failed(error);
+        else done();
+      };
+      const look = () => {
+        if (reached()) end();
+      };
+      const late = setTimeout(() => end(new Error(`after ${timeoutMs} ms ${why()}\n${this.#tail()}`)), timeoutMs);
+      const often = setInterval(() => {
+        if (this.#failure) end(this.#failure);
+      }, 100);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** Stops all, on a cluster that is whole again, and judges. */
+  async finish(): Promise<string[]> {
+    this.#stopping = true;
+    await this.#watched(Promise.all(this.#writers.map((writer) => writer.stop())));
+    // What the group has not read yet shows nothing that reading everything does not.
+    await Promise.race([this.#committer!.stop(), sleep(10_000)]);
+    const least = this.commits.snapshot();
+    this.violations.push(...this.commits.violations(least, await this.#committed()));
+    const log = await readAll(this.config, TOPIC, this.partitions, this.#options.stallMsMax);
+    this.violations.push(...this.history.violations(log));
+    for (const [partition, records] of log) {
+      const values = new Map(records.map(({ offset, value }) => [offset, value.slice(0, NAME_CHARS)]));
+      for (const [offset, value] of this.#read[partition]!)
+        if (values.get(offset) !== value) this.violations.push(`read and gone: ${partition}/${offset} was read as ${value}, in the end it is ${values.get(offset) ?? 'not there'}`);
+    }
+    return this.violations;
+  }
+
+  async #committed(): Promise<Map<number, number>> {
+    const client = new Kafka({ ...this.config, retry: { initialRetryTime: 50, retries: 8 } }).admin();
+    await client.connect();
+    try {
+      for (const sinceMs = performance.now(); ; await sleep(50)) {
+        try {
+          const [topic] = await client.fetchOffsets({ groupId: 'crash-group', topics: [TOPIC] });
+          return new Map(topic!.partitions.map((each) => [each.partition, Number(each.offset)] as const).filter(([, offset]) => offset >= 0));
+        } catch (error) {
+          // A coordinator that has just moved; kafkajs's admin does not ask again.
+          if (performance.now() - sinceMs > this.#options.stallMsMax) throw error;
+        }
+      }
+    } finally {
+      await client.disconnect();
+    }
+  }
+
+  /** After a failure: tells everybody to end and waits for nobody. */
+  abandon(): void {
+    this.#stopping = true;
+    for (const writer of this.#writers) writer.stop().catch(() => {});
+    this.#committer?.stop().catch(() => {});
+  }
+}

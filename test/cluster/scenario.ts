@@ -1,0 +1,110 @@
+/** One scenario of the cluster tests: what it gets, and what it has found. Does not: start clusters by itself; `withCluster` does that for it. */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BrokerKind } from '../../bench/broker-process.ts';
+import { type ClusterOptions, ClusterProcesses, type NodeSpec } from '../../bench/cluster-process.ts';
+import { type Seeded, seeded } from '../crash/seeded.ts';
+import { ClusterAdmin } from './admin.ts';
+import { Load, type LoadOptions, type Programs } from './load.ts';
+import { compareReplicas } from './replicas.ts';
+
+export interface ScenarioContext {
+  readonly nodes: readonly NodeSpec[];
+  readonly kind: BrokerKind;
+  readonly dir: string;
+  readonly seed: number;
+  readonly rounds: number;
+  readonly programs: Programs;
+  readonly settings: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly recordsPerSecond: number;
+  readonly stallMsMax: number;
+  readonly keep: boolean;
+  readonly say: (line: string) => void;
+}
+
+/** Thrown where a privilege or a tool is missing. */
+export class Skip extends Error {}
+
+export interface Outcome {
+  readonly violations: readonly string[];
+  /** What a reader wants to know: counts and times. */
+  readonly facts: readonly string[];
+}
+
+export interface Running {
+  readonly cluster: ClusterProcesses;
+  readonly admin: ClusterAdmin;
+  readonly load: Load;
+  readonly random: Seeded;
+  /** What a harm did beyond what the load sees. */
+  readonly violations: string[];
+  readonly facts: string[];
+}
+
+export type WithClusterOptions = Partial<Pick<ClusterOptions, 'hostOf' | 'prefixOf' | 'nodes'>> & Partial<Pick<LoadOptions, 'partitions' | 'assignments' | 'topicConfigs'>> & {
+  /** Before the first start, when the directories are there. */
+  readonly prepared?: (cluster: ClusterProcesses) => Promise<void>;
+  readonly settings?: readonly string[];
+  /** After the processes have ended, before the directories go. */
+  readonly ended?: (cluster: ClusterProcesses) => Promise<void>;
+};
+
+const PARTITIONS = 6;
+
+/**
+ * Starts a cluster and its load, has `harm` done, heals, stops cleanly and judges: histories, and the replicas' files byte for byte.
+ * `harm` must leave every node running or killed, none paused or cut off.
+ */
+export async function withCluster(context: ScenarioContext, options: WithClusterOptions, harm: (running: Running) => Promise<void>): Promise<Outcome> {
+  const dir = join(context.dir, 'cluster');
+  mkdirSync(dir, { recursive: true });
+  const violations: string[] = [],
+    facts: string[] = [];
+  const cluster = await ClusterProcesses.prepare({
+    nodes: options.nodes ?? context.nodes, dir, env: context.env,
+    settings: [...context.settings, ...(options.settings ?? [])],
+    ...(options.hostOf && { hostOf: options.hostOf }),
+    ...(options.prefixOf && { prefixOf: options.prefixOf }),
+  });
+  const admin = new ClusterAdmin(cluster);
+  let load: Load | null = null,
+    ok = false;
+  try {
+    await options.prepared?.(cluster);
+    await cluster.startAll();
+    const beganMs = performance.now();
+    load = await Load.start({
+      cluster, admin, programs: context.programs, seed: context.seed, stallMsMax: context.stallMsMax, recordsPerSecond: context.recordsPerSecond,
+      partitions: options.partitions ?? PARTITIONS,
+      ...(options.assignments && { assignments: options.assignments }),
+      ...(options.topicConfigs && { topicConfigs: options.topicConfigs }),
+    });
+    await harm({ cluster, admin, load, random: seeded(context.seed), violations, facts });
+    for (const node of cluster.nodes) if (!node.isRunning) node.spawn();
+    await cluster.ready(cluster.brokers);
+    const topics = ['crash', '__consumer_offsets'];
+    await admin.settled(topics, context.stallMsMax);
+    const found = await load.finish();
+    violations.push(...found);
+    facts.push(`${load.history.acknowledged} records and ${load.commits.acknowledged} commits acknowledged in ${((performance.now() - beganMs) / 1000).toFixed(0)} s`);
+    await admin.settled(topics, context.stallMsMax);
+    const views = await admin.partitions(...topics);
+    admin.close();
+    for (const [id, end] of await cluster.stopAll()) {
+      // The JVM ends with 143 after SIGTERM, also when all went well.
+      if (end !== 0 && end !== 143) violations.push(`the clean stop of node ${id} ended with ${String(end)}: ${cluster.node(id).tail(5)}`);
+    }
+    const { bytes, problems } = compareReplicas(cluster, views);
+    violations.push(...problems);
+    facts.push(`${(bytes / 1e6).toFixed(1)} MB in ${views.length} partitions are the same on all replicas`);
+    ok = violations.length === 0;
+  } finally {
+    load?.abandon();
+    admin.close();
+    await cluster.killAll();
+    await options.ended?.(cluster);
+    if (ok && !context.keep) rmSync(dir, { recursive: true, force: true });
+  }
+  return { violations, facts };
+}
