@@ -41,7 +41,7 @@ async function openEnvelope(envelope: Value<typeof Envelope.request>, context: R
   const { served, header, request } = innerRequest(envelope.requestData, apis);
   const { apiVersion, correlationId, clientId } = header;
   const answer = await innerAnswer(served, request, {
-    ...context, apiVersion, correlationId, clientId, connection: { ...infoOf(context), remoteAddress, principal },
+    ...context, apiVersion, correlationId, clientId, connection: { ...infoOf(context), remoteAddress, principal }, isForwarded: true,
     returnFrame: undefined, whenSent: () => {},
   });
   const frame = Buffer.concat(encodeResponseFrame(served.api, apiVersion, correlationId, answer as never));

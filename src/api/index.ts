@@ -1,7 +1,10 @@
 /** Every API that is served, and with which versions: what ApiVersions tells, what the dispatcher knows, what the README's table shows. */
 import { clusterApis } from './cluster.ts';
+import { configChangeApis } from './config-changes.ts';
 import { configApis } from './configs.ts';
+import { controllerApis } from './controller.ts';
 import { envelopeApis } from './envelope.ts';
+import { featureApis } from './features.ts';
 import { fetchApis } from './fetch.ts';
 import { findCoordinatorApis } from './find-coordinator.ts';
 import { groupApis } from './groups.ts';
@@ -10,6 +13,7 @@ import { metadataApis } from './metadata.ts';
 import { offsetApis } from './offsets.ts';
 import { produceApis } from './produce.ts';
 import { producerIdApis } from './producer-ids.ts';
+import { reassignmentApis } from './reassignments.ts';
 import type { Served } from './serve.ts';
 import { topicApis } from './topics.ts';
 import { versionApis } from './versions.ts';
@@ -17,5 +21,5 @@ import { versionApis } from './versions.ts';
 /** By API key. */
 export const servedApis: readonly Served[] = [
   ...produceApis, ...fetchApis, ...listOffsetsApis, ...metadataApis, ...topicApis, ...clusterApis, ...configApis, ...producerIdApis, ...findCoordinatorApis,
-  ...groupApis, ...offsetApis, ...versionApis(() => servedApis), ...envelopeApis(() => servedApis),
+  ...groupApis, ...offsetApis, ...configChangeApis, ...controllerApis, ...reassignmentApis, ...featureApis, ...versionApis(() => servedApis), ...envelopeApis(() => servedApis),
 ].sort((left, right) => left.api.key - right.api.key);

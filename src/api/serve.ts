@@ -35,6 +35,8 @@ export interface RequestContext {
   /** Monotonic ms at which the request was whole. */
   readonly receivedMs: number;
   readonly connection: ConnectionInfo;
+  /** It came in an Envelope: a broker has looked at it before. */
+  readonly isForwarded?: true;
   readonly node: Node;
   /** Gives the buffer of the request back, to be called once when nobody looks at any part of it any more; or never. undefined for a frame that is not pooled. */
   readonly returnFrame: (() => void) | undefined;

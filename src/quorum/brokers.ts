@@ -3,48 +3,39 @@
  *
  * Promises: pure; from the image and a request to the records that make it so and the answer; codes and texts are those of Kafka's
  * ClusterControlManager. A broker is given an epoch, the offset of its registration, so that what an earlier life of it said can be told apart.
- * Does not keep sessions: who was heard from when is for the caller to know.
+ * Does not keep sessions (`sessions.ts`): who was heard from when is told by the caller.
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import type { Value } from '../../protocol/schema.ts';
-import type { BrokerHeartbeatRequest, BrokerRegistrationRequest } from '../../protocol/messages/cluster.ts';
-import { METADATA_VERSION, metadataVersionRules, type MetadataVersionRules } from './features.ts';
-import {
-  type BrokerImage, LOST_DIRECTORY, type MetadataImage, MIGRATING_DIRECTORY, NO_LEADER, type PartitionImage, type TopicImage, UNASSIGNED_DIRECTORY,
-} from './image.ts';
-import { partitionChange, type PartitionTarget } from './partition-change.ts';
+import type { BrokerHeartbeatRequest, BrokerRegistrationRequest, ControllerRegistrationRequest } from '../../protocol/messages/cluster.ts';
+import { offlineDirectories } from './directories.ts';
+import { KRAFT_VERSION, METADATA_VERSION } from './features.ts';
+import { type BrokerImage, isReservedDirectory, type MetadataImage } from './image.ts';
+import { eligible, inSync, type PartitionsContext, rulesOf, sweepPartitions } from './partition-target.ts';
 import { newRecord, type NewRecord } from './records.ts';
-import { defaultDirectory } from './topic-creation.ts';
 
 export type Registration = Value<typeof BrokerRegistrationRequest>;
 export type Heartbeat = Value<typeof BrokerHeartbeatRequest>;
+export type NewController = Value<typeof ControllerRegistrationRequest>;
 
-/** The settings of topics that elections depend on. */
-export interface ElectionSettings {
-  minInsyncReplicas(topic: string, image: MetadataImage): number;
-  uncleanLeaderElection(topic: string, image: MetadataImage): boolean;
-}
-
-export interface BrokersContext {
-  readonly image: MetadataImage;
+export interface RegistrationContext extends PartitionsContext {
   readonly clusterId: string;
-  readonly settings: ElectionSettings;
+  /** The finalized kraft.version, which is not in the image. */
+  readonly kraftVersion: number;
 }
 
 const FENCE = 1;
 const UNFENCE = -1;
 const IN_CONTROLLED_SHUTDOWN = 1;
-const NO_BROKER = -1;
-const RESERVED_DIRECTORIES = new Set([UNASSIGNED_DIRECTORY, LOST_DIRECTORY, MIGRATING_DIRECTORY]);
 
 /** A new registration gets as its epoch `nextOffset`, that of the first of its records; the registration itself comes last, after what it cleans up. */
 export function registerBroker(
   request: Registration,
   { hasSession, nextOffset }: { readonly hasSession: boolean; readonly nextOffset: number },
-  context: BrokersContext,
+  context: RegistrationContext,
 ): { records: NewRecord[]; epoch: number } {
   const { image, clusterId } = context;
-  const rules = metadataVersionRules(image.metadataVersion ?? 0);
+  const rules = rulesOf(image);
   if (request.clusterId !== clusterId) {
     throw new KafkaError(ErrorCode.INCONSISTENT_CLUSTER_ID, `Expected cluster ID ${clusterId}, but got cluster ID ${request.clusterId}`);
   }
@@ -60,7 +51,7 @@ export function registerBroker(
     throw new KafkaError(ErrorCode.BROKER_ID_NOT_REGISTERED, 'Controller does not support registering ZK brokers.');
   }
   if (rules.supportsDirectories) checkDirectories(request, image);
-  checkFeatures(request, image);
+  checkFeatures(request, context);
   const records: NewRecord[] = [];
   if (isNewIncarnation) {
     // A broker that has stopped cleanly remembers its last epoch; one that has not says -1, as do those before 3.8.
@@ -94,7 +85,7 @@ function checkDirectories({ logDirs, brokerId }: Registration, image: MetadataIm
     throw new KafkaError(ErrorCode.INVALID_REGISTRATION, text);
   };
   if (logDirs.length === 0) refuse('No directories specified in request');
-  if (logDirs.some((directory) => RESERVED_DIRECTORIES.has(directory))) refuse('Reserved directory ID in request');
+  if (logDirs.some(isReservedDirectory)) refuse('Reserved directory ID in request');
   if (new Set(logDirs).size !== logDirs.length) refuse('Duplicate directory ID in request');
   for (const other of image.brokers.values()) {
     const shared = other.id === brokerId ? undefined : logDirs.find((directory) => other.logDirs.includes(directory));
@@ -103,31 +94,31 @@ function checkDirectories({ logDirs, brokerId }: Registration, image: MetadataIm
 }
 
 /** Every level that the cluster has settled on must be within what the broker can do; a feature that it does not name it can do at level 0 only. */
-function checkFeatures(request: Registration, image: MetadataImage): void {
-  const ranges = new Map(request.features.map((feature) => [feature.name, feature]));
-  if (!ranges.has(METADATA_VERSION)) {
-    throw new KafkaError(ErrorCode.INVALID_REGISTRATION, `Request features do not contain '${METADATA_VERSION}'`);
-  }
-  for (const name of new Set([...ranges.keys(), ...image.features.keys()])) {
-    const level = image.features.get(name) ?? 0;
-    const { minSupportedVersion: min, maxSupportedVersion: max } = ranges.get(name) ?? { minSupportedVersion: 0, maxSupportedVersion: 0 };
-    if (level >= min && level <= max) continue;
+function checkFeatures(request: Registration, { image, kraftVersion }: RegistrationContext): void {
+  const levels = new Map([...image.features, [KRAFT_VERSION, kraftVersion]]);
+  const check = (name: string, min: number, max: number): void => {
+    const level = levels.get(name) ?? 0;
+    if (level >= min && level <= max) return;
     throw new KafkaError(
       ErrorCode.UNSUPPORTED_VERSION,
       `Unable to register because the broker does not support finalized version ${level} of ${name}. The broker wants a version between ${min} and ${max}, inclusive.`,
     );
+  };
+  for (const { name, minSupportedVersion, maxSupportedVersion } of request.features) check(name, minSupportedVersion, maxSupportedVersion);
+  const named = new Set(request.features.map(({ name }) => name));
+  if (!named.has(METADATA_VERSION)) {
+    throw new KafkaError(ErrorCode.INVALID_REGISTRATION, `Request features do not contain '${METADATA_VERSION}'`);
   }
+  for (const name of levels.keys()) if (!named.has(name)) check(name, 0, 0);
 }
 
 /** What a new life of a broker means for the partitions of its last one. */
-function afterShutdown(brokerId: number, isClean: boolean, context: BrokersContext): NewRecord[] {
-  if (context.image.elrEnabled && !isClean) {
-    return partitionChanges(context, {
-      concerns: (partition) => partition.isr.includes(brokerId) || partition.elr.includes(brokerId),
-      uncleanShutdown: brokerId,
-    });
-  }
-  return partitionChanges(context, { concerns: (partition) => partition.isr.includes(brokerId), remove: brokerId });
+function afterShutdown(brokerId: number, isClean: boolean, context: PartitionsContext): NewRecord[] {
+  if (!context.image.elrEnabled || isClean) return sweepPartitions(inSync(brokerId, context), { remove: brokerId }, context);
+  return [
+    ...sweepPartitions(inSync(brokerId, context), { uncleanShutdown: brokerId }, context),
+    ...sweepPartitions(eligible(brokerId, context), { uncleanShutdown: brokerId }, context),
+  ];
 }
 
 export interface HeartbeatAnswer {
@@ -139,21 +130,25 @@ export interface HeartbeatAnswer {
 
 type BrokerState = 'fenced' | 'unfenced' | 'controlledShutdown' | 'shutdownNow';
 
-/** `lowestActiveOffset` is the least metadata offset that any broker in service has reached. */
-export function heartbeat(
-  request: Heartbeat,
-  { lowestActiveOffset, shutdownOffset }: { readonly lowestActiveOffset: number; readonly shutdownOffset: number },
-  context: BrokersContext,
-): { records: NewRecord[]; answer: HeartbeatAnswer } {
+/** What the controller knows of the broker besides the metadata. */
+export interface BrokerStanding {
+  /** Of the record of its registration: a broker that has read less does not know that it is registered. */
+  readonly registrationOffset: number;
+  /** The least metadata offset that any broker in service has reached. */
+  readonly lowestActiveOffset: number;
+  /** What others must have reached before it may go; -1 while it is not shutting down. */
+  readonly shutdownOffset: number;
+}
+
+export function heartbeat(request: Heartbeat, standing: BrokerStanding, context: PartitionsContext): { records: NewRecord[]; answer: HeartbeatAnswer } {
   const { image } = context;
   const broker = checkedBroker(request.brokerId, request.brokerEpoch, image);
-  // The epoch of a broker is the offset at which its registration was written.
-  const isCaughtUp = request.currentMetadataOffset >= broker.epoch;
-  const current: BrokerState = broker.inControlledShutdown && !broker.fenced ? 'controlledShutdown' : broker.fenced ? 'fenced' : 'unfenced';
+  const isCaughtUp = request.currentMetadataOffset >= standing.registrationOffset;
+  const current: BrokerState = standing.shutdownOffset >= 0 ? 'controlledShutdown' : broker.fenced ? 'fenced' : 'unfenced';
   const next = nextState(current);
   const records = current === next ? [] : transition(next);
-  const rules = metadataVersionRules(image.metadataVersion ?? 0);
-  if (rules.supportsDirectories) records.push(...directoriesOffline(broker, request.offlineLogDirs, context));
+  const rules = rulesOf(image);
+  if (rules.supportsDirectories) records.push(...offlineDirectories(broker, request.offlineLogDirs, context));
   if (request.cordonedLogDirs !== null && cordonChanged(broker, request.cordonedLogDirs) && rules.supportsCordonedLogDirs) {
     records.push(
       newRecord('BrokerRegistrationChangeRecord', { brokerId: broker.id, brokerEpoch: broker.epoch, cordonedLogDirs: request.cordonedLogDirs }, 3),
@@ -163,7 +158,7 @@ export function heartbeat(
     records,
     answer: {
       isCaughtUp,
-      isFenced: next === 'fenced',
+      isFenced: next === 'fenced' || next === 'shutdownNow',
       inControlledShutdown: next === 'controlledShutdown',
       shouldShutDown: next === 'shutdownNow',
     },
@@ -177,10 +172,10 @@ export function heartbeat(
       case 'unfenced':
         if (request.wantFence) return request.wantShutDown ? 'shutdownNow' : 'fenced';
         if (!request.wantShutDown) return 'unfenced';
-        return leadsAny(broker.id, image) ? 'controlledShutdown' : 'shutdownNow';
+        return context.index.leads(broker.id) ? 'controlledShutdown' : 'shutdownNow';
       case 'controlledShutdown':
         // Others must have learnt of the new leaders before this one stops answering.
-        return leadsAny(broker.id, image) || shutdownOffset > lowestActiveOffset ? 'controlledShutdown' : 'shutdownNow';
+        return context.index.leads(broker.id) || standing.shutdownOffset > standing.lowestActiveOffset ? 'controlledShutdown' : 'shutdownNow';
       case 'shutdownNow':
         return state;
     }
@@ -194,7 +189,7 @@ export function heartbeat(
       case 'unfenced':
         return unfenceBroker(broker.id, context);
       case 'controlledShutdown':
-        return beginControlledShutdown(broker.id, context);
+        return beginControlledShutdown(broker, context);
     }
   }
 }
@@ -208,114 +203,52 @@ export function checkedBroker(brokerId: number, brokerEpoch: number, image: Meta
   return broker;
 }
 
-export function fenceBroker(brokerId: number, context: BrokersContext): NewRecord[] {
+export function fenceBroker(brokerId: number, context: PartitionsContext): NewRecord[] {
   const broker = context.image.brokers.get(brokerId)!;
   return [
-    ...partitionChanges(context, { concerns: (partition) => partition.isr.includes(brokerId), remove: brokerId }),
+    ...sweepPartitions(inSync(brokerId, context), { remove: brokerId }, context),
     newRecord('BrokerRegistrationChangeRecord', { brokerId, brokerEpoch: broker.epoch, fenced: FENCE }),
   ];
 }
 
-export function unfenceBroker(brokerId: number, context: BrokersContext): NewRecord[] {
+export function unfenceBroker(brokerId: number, context: PartitionsContext): NewRecord[] {
   const broker = context.image.brokers.get(brokerId)!;
   return [
     newRecord('BrokerRegistrationChangeRecord', { brokerId, brokerEpoch: broker.epoch, fenced: UNFENCE }),
-    ...partitionChanges(context, { concerns: (partition) => partition.leader === NO_LEADER, add: brokerId }),
+    ...sweepPartitions(context.index.leaderless(), { add: brokerId }, context),
   ];
 }
 
-function beginControlledShutdown(brokerId: number, context: BrokersContext): NewRecord[] {
-  const broker = context.image.brokers.get(brokerId)!;
-  return [
-    newRecord('BrokerRegistrationChangeRecord', { brokerId, brokerEpoch: broker.epoch, inControlledShutdown: IN_CONTROLLED_SHUTDOWN }, 1),
-    ...partitionChanges(context, { concerns: (partition) => partition.isr.includes(brokerId), remove: brokerId }),
-  ];
+/** A controller that took over in the middle finds the mark in the registration already, and moves what has been left. */
+function beginControlledShutdown({ id: brokerId, epoch: brokerEpoch, inControlledShutdown }: BrokerImage, context: PartitionsContext): NewRecord[] {
+  const mark = newRecord('BrokerRegistrationChangeRecord', { brokerId, brokerEpoch, inControlledShutdown: IN_CONTROLLED_SHUTDOWN }, 1);
+  return [...(inControlledShutdown ? [] : [mark]), ...sweepPartitions(inSync(brokerId, context), { remove: brokerId }, context)];
 }
 
-/** What lies in directories that a broker has lost is out of its hands. */
-function directoriesOffline(broker: BrokerImage, offlineLogDirs: readonly string[], context: BrokersContext): NewRecord[] {
-  const lost = broker.logDirs.filter((directory) => offlineLogDirs.includes(directory));
-  if (lost.length === 0) return [];
-  const isLost = ({ replicas, directories }: PartitionImage): boolean => lost.includes(directories[replicas.indexOf(broker.id)] ?? '');
-  const logDirs = broker.logDirs.filter((directory) => !lost.includes(directory));
-  return [
-    ...partitionChanges(context, { concerns: isLost, remove: broker.id }),
-    newRecord('BrokerRegistrationChangeRecord', { brokerId: broker.id, brokerEpoch: broker.epoch, logDirs }, 2),
-  ];
-}
-
-export function unregisterBroker(brokerId: number, context: BrokersContext): NewRecord[] {
+export function unregisterBroker(brokerId: number, context: PartitionsContext): NewRecord[] {
   const broker = context.image.brokers.get(brokerId);
   if (broker === undefined) throw new KafkaError(ErrorCode.BROKER_ID_NOT_REGISTERED, `Broker ID ${brokerId} is not currently registered`);
   return [
-    ...partitionChanges(context, { concerns: (partition) => partition.isr.includes(brokerId) || partition.elr.includes(brokerId), remove: brokerId }),
+    ...sweepPartitions(inSync(brokerId, context), { remove: brokerId }, context),
+    ...sweepPartitions(eligible(brokerId, context), { remove: brokerId }, context),
     newRecord('UnregisterBrokerRecord', { brokerId, brokerEpoch: broker.epoch }),
   ];
 }
 
-function leadsAny(brokerId: number, image: MetadataImage): boolean {
-  for (const topic of image.topics.values()) if (topic.partitions.some((partition) => partition.leader === brokerId)) return true;
-  return false;
-}
-
 function cordonChanged(broker: BrokerImage, cordoned: readonly string[]): boolean {
   const present = broker.cordonedLogDirs;
-  return present === null || present.length !== cordoned.length || cordoned.some((directory) => !present.includes(directory));
+  return present === null || cordoned.some((directory) => !present.includes(directory)) || present.some((directory) => !cordoned.includes(directory));
 }
 
-interface PartitionSweep {
-  readonly concerns: (partition: PartitionImage) => boolean;
-  /** This broker leaves in-sync sets and leaderships. */
-  readonly remove?: number;
-  /** This one counts as able to lead although the image still has it fenced. */
-  readonly add?: number;
-  /** This one may lack the end of its logs: neither in sync, nor eligible, nor leader. */
-  readonly uncleanShutdown?: number;
-}
-
-/** The changes of all partitions concerned. Goes through all there are: brokers come and go rarely, and 10,000 take a few ms. */
-function partitionChanges(context: BrokersContext, sweep: PartitionSweep): NewRecord[] {
-  const { image, settings } = context;
-  const { concerns, remove = NO_BROKER, add = NO_BROKER, uncleanShutdown = NO_BROKER } = sweep;
-  const rules = metadataVersionRules(image.metadataVersion ?? 0);
-  const records: NewRecord[] = [];
-  for (const topic of image.topics.values()) {
-    topic.partitions.forEach((partition, partitionId) => {
-      if (!concerns(partition)) return;
-      const target: PartitionTarget = {
-        topicId: topic.id,
-        partitionId,
-        partition,
-        isr: partition.isr.filter((broker) => broker !== remove && broker !== uncleanShutdown),
-        ...(uncleanShutdown !== NO_BROKER && { uncleanShutdown: [uncleanShutdown] }),
-        election: settings.uncleanLeaderElection(topic.name, image) ? 'unclean' : 'online',
-        isAcceptableLeader: (broker) =>
-          broker !== remove && broker !== uncleanShutdown && (broker === add || image.isActive(broker)) && hasReplica(image, broker, partition),
-        minInsyncReplicas: Math.min(settings.minInsyncReplicas(topic.name, image), replicationFactorOf(topic)),
-        elrEnabled: image.elrEnabled,
-        rules,
-        defaultDirectory: (broker) => defaultDirectory(image, broker),
-      };
-      pushChange(records, target, rules);
-    });
+export function controllerRegistration(request: NewController, image: MetadataImage): NewRecord {
+  if (!rulesOf(image).supportsControllerRegistration) {
+    throw new KafkaError(ErrorCode.UNSUPPORTED_VERSION, 'The current MetadataVersion is too old to support controller registrations.');
   }
-  return records;
-}
-
-function pushChange(records: NewRecord[], target: PartitionTarget, rules: MetadataVersionRules): void {
-  const change = partitionChange(target);
-  if (change !== null) records.push(newRecord('PartitionChangeRecord', change, rules.partitionChangeRecordVersion));
-}
-
-function replicationFactorOf(topic: TopicImage): number {
-  return topic.partitions[0]!.replicas.length;
-}
-
-/** Whether the directory that holds the replica is online; one that nobody named yet may be. */
-function hasReplica(image: MetadataImage, brokerId: number, partition: PartitionImage): boolean {
-  const broker = image.brokers.get(brokerId);
-  const directory = partition.directories[partition.replicas.indexOf(brokerId)];
-  if (broker === undefined || directory === undefined) return false;
-  if (directory === UNASSIGNED_DIRECTORY || directory === MIGRATING_DIRECTORY || broker.logDirs.length === 0) return directory !== LOST_DIRECTORY;
-  return broker.logDirs.includes(directory);
+  return newRecord('RegisterControllerRecord', {
+    controllerId: request.controllerId,
+    incarnationId: request.incarnationId,
+    zkMigrationReady: false,
+    endPoints: request.listeners,
+    features: request.features,
+  });
 }

@@ -21,7 +21,8 @@ import {
   type TopicImage,
 } from './image.ts';
 import type { ImageMap, ImageMapBuilder } from './image-map.ts';
-import type { MetadataRecord } from '../../protocol/log-records/metadata.ts';
+import type { MetadataRecord, PartitionChangeRecord } from '../../protocol/log-records/metadata.ts';
+import type { Input } from '../../protocol/schema.ts';
 import type { RecordValue } from './records.ts';
 import { collisionKey } from './topic-names.ts';
 
@@ -347,13 +348,18 @@ export class MetadataDelta {
   }
 }
 
+const KEEP_LEADER = -2;
+const KEEP_RECOVERY_STATE = -1;
+
 /** The partition after the change; the record says only what is new. */
-export function applyPartitionChange(before: PartitionImage, record: RecordValue<'PartitionChangeRecord'>): PartitionImage {
+export function applyPartitionChange(before: PartitionImage, record: Input<typeof PartitionChangeRecord>): PartitionImage {
   const replicas = record.replicas ?? before.replicas;
   const directories =
     record.directories ?? replicas.map((replica) => before.directories[before.replicas.indexOf(replica)] ?? MIGRATING_DIRECTORY);
   // -2 leaves the leader; naming the present one is how the controller asks for a new leader epoch alone.
-  const changesLeader = record.leader >= NO_LEADER;
+  const leader = record.leader ?? KEEP_LEADER;
+  const changesLeader = leader >= NO_LEADER;
+  const recovery = record.leaderRecoveryState ?? KEEP_RECOVERY_STATE;
   return {
     replicas,
     directories,
@@ -362,9 +368,9 @@ export function applyPartitionChange(before: PartitionImage, record: RecordValue
     addingReplicas: record.addingReplicas ?? before.addingReplicas,
     elr: record.eligibleLeaderReplicas ?? before.elr,
     lastKnownElr: record.lastKnownElr ?? before.lastKnownElr,
-    leader: changesLeader ? record.leader : before.leader,
+    leader: changesLeader ? leader : before.leader,
     leaderEpoch: changesLeader ? before.leaderEpoch + 1 : before.leaderEpoch,
-    leaderRecoveryState: record.leaderRecoveryState >= 0 ? record.leaderRecoveryState : before.leaderRecoveryState,
+    leaderRecoveryState: recovery >= 0 ? recovery : before.leaderRecoveryState,
     partitionEpoch: before.partitionEpoch + 1,
   };
 }

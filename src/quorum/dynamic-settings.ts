@@ -1,5 +1,5 @@
 /** The node's settings with what the metadata says on top (KIP-226): of all brokers, and of this one. Made anew only when the metadata's part changed. */
-import type { Settings } from '../settings.ts';
+import { SettingError, type Settings } from '../settings.ts';
 import { type MetadataImage, ResourceType } from './image.ts';
 
 export class DynamicSettings {
@@ -21,8 +21,18 @@ export class DynamicSettings {
     if (broker !== this.#broker || cluster !== this.#cluster) {
       this.#broker = broker;
       this.#cluster = cluster;
-      this.#inForce = broker.size === 0 && cluster.size === 0 ? this.#settings : this.#settings.withOverrides({ broker, cluster });
+      this.#inForce = broker.size === 0 && cluster.size === 0 ? this.#settings : this.#with(broker, cluster);
     }
     return this.#inForce;
+  }
+
+  /** What does not go together was set past the broker's own check, by way of a controller: what was in force stays, as in Kafka. */
+  #with(broker: ReadonlyMap<string, string>, cluster: ReadonlyMap<string, string>): Settings {
+    try {
+      return this.#settings.withOverrides({ broker, cluster });
+    } catch (error) {
+      if (!(error instanceof SettingError)) throw error;
+      return this.#inForce;
+    }
   }
 }

@@ -24,6 +24,12 @@ export const UNASSIGNED_DIRECTORY = 'AAAAAAAAAAAAAAAAAAAAAQ';
 /** The directory of a replica that its broker lost. */
 export const LOST_DIRECTORY = 'AAAAAAAAAAAAAAAAAAAAAg';
 
+/** The first hundred ids are kept for meanings like these: 62 zero bits and more begin with these 20 characters. */
+export function isReservedDirectory(id: string): boolean {
+  if (!id.startsWith('AAAAAAAAAAAAAAAAAAAA')) return false;
+  return Buffer.from(id, 'base64url')[15]! < 100;
+}
+
 /** 0 and 1 in records and requests. */
 export type LeaderRecoveryState = 0 | 1;
 export const RECOVERED = 0;

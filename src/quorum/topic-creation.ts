@@ -40,6 +40,8 @@ export interface CreationContext {
   readonly image: MetadataImage;
   readonly settings: TopicSettings;
   readonly random: PlacementRandom & { uuid(): string };
+  /** On its way out: it is given nothing new. */
+  readonly isShuttingDown: (brokerId: number) => boolean;
 }
 
 /** Kafka refuses more in one request (KAFKA-17870: asking for too many ran it out of memory). */
@@ -133,8 +135,8 @@ function newPartitions(topic: NewTopic, context: CreationContext): PartitionImag
   return placements.map((replicas) => placedPartition(replicas, image));
 }
 
-function place(partitions: number, replicationFactor: number, { image, random }: CreationContext): number[][] {
-  const brokers = [...image.brokers.values()].filter(hasUncordonedDirectory);
+function place(partitions: number, replicationFactor: number, { image, random, isShuttingDown }: CreationContext): number[][] {
+  const brokers = [...image.brokers.values()].filter((broker) => !isShuttingDown(broker.id) && hasUncordonedDirectory(broker));
   return placeReplicas(brokers, { partitions, replicationFactor }, random);
 }
 
@@ -188,7 +190,8 @@ function assignedPartition(brokerIds: readonly number[], partition: number, imag
   return partitionOf(brokerIds, isr, image);
 }
 
-function checkAssignment(brokerIds: readonly number[], replicationFactor: number | null, image: MetadataImage): void {
+/** What a list of replicas that somebody wrote must be. Throws INVALID_REPLICA_ASSIGNMENT. */
+export function checkAssignment(brokerIds: readonly number[], replicationFactor: number | null, image: MetadataImage): void {
   const refuse = (text: string): never => {
     throw new KafkaError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, `The manual partition assignment includes ${text}`);
   };
@@ -306,7 +309,7 @@ export function defaultDirectory(image: MetadataImage, brokerId: number): string
 
 function hasUncordonedDirectory(broker: { readonly logDirs: readonly string[]; readonly cordonedLogDirs: readonly string[] | null }): boolean {
   const cordoned = broker.cordonedLogDirs;
-  return cordoned === null || cordoned.length === 0 || broker.logDirs.some((directory) => !cordoned.includes(directory));
+  return cordoned === null || broker.logDirs.length === 0 || broker.logDirs.some((directory) => !cordoned.includes(directory));
 }
 
 export function partitionRecord(topicId: string, partitionId: number, partition: PartitionImage, image: MetadataImage): NewRecord {
