@@ -5,6 +5,7 @@
  * the message and leaves the rest to the caller. Bytes in a decoded value are views of the frame.
  */
 import { decoderSource } from './decoder-source.ts';
+import { DeferredBytes, type Piece } from './deferred-bytes.ts';
 import { encoderSource } from './encoder-source.ts';
 import type { Int64Mode } from './layout.ts';
 import { Reader, readFloat64, readInt64, readInt64Exact, readUnsignedVarint, shortOf } from './reader.ts';
@@ -123,19 +124,19 @@ function badTag(what: string, tag: number, last: number, size: number, left: num
 }
 
 function isBytes(value: unknown): boolean {
-  return Buffer.isBuffer(value) || (Array.isArray(value) && value.every((each) => Buffer.isBuffer(each)));
+  return Buffer.isBuffer(value) || (Array.isArray(value) && value.every((each) => Buffer.isBuffer(each) || each instanceof DeferredBytes));
 }
 
-function lengthOfBytes(value: Buffer | readonly Buffer[]): number {
+function lengthOfBytes(value: Buffer | readonly Piece[]): number {
   if (Buffer.isBuffer(value)) return value.length;
   let length = 0;
   for (const each of value) length += each.length;
   return length;
 }
 
-function writeBytes(writer: Writer, value: Buffer | readonly Buffer[]): void {
+function writeBytes(writer: Writer, value: Buffer | readonly Piece[]): void {
   if (Buffer.isBuffer(value)) return writer.bytes(value);
-  for (const each of value) writer.bytes(each);
+  for (const each of value) each instanceof DeferredBytes ? writer.defer(each) : writer.bytes(each);
 }
 
 function copyBytes(writer: Writer, value: Buffer | readonly Buffer[]): void {

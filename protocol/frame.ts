@@ -7,7 +7,9 @@
  * Promises: a header that can be understood at all is understood, also for an API or a version that nobody knows, so that an answer can be
  * given. Frames are whole here: finding them in a stream, and limiting their size, is the connection's.
  */
+import assert from 'node:assert';
 import { decode, encode } from './compile.ts';
+import type { Piece } from './deferred-bytes.ts';
 import { RequestHeader, ResponseHeader } from './headers.ts';
 import { apis } from './messages/index.ts';
 import { inRange } from './schema.ts';
@@ -65,11 +67,22 @@ export function decodeRequestHeader(frame: Buffer, limits?: ReaderLimits): Decod
 
 /** A response with its header and size, as buffers for one vectored write. Large records in it are by reference. */
 export function encodeResponseFrame<S extends AnyMessage>(api: Api<any, S>, version: number, correlationId: number, input: Input<S>): Buffer[] {
+  const pieces = encodeResponsePieces(api, version, correlationId, input);
+  assert(pieces.every((piece) => Buffer.isBuffer(piece)), 'bytes are deferred where they cannot be');
+  return pieces as Buffer[];
+}
+
+/** As `encodeResponseFrame`, where bytes of the records may be deferred. */
+export function encodeResponsePieces<S extends AnyMessage>(api: Api<any, S>, version: number, correlationId: number, input: Input<S>): Piece[] {
   const writer = new Writer();
   writer.int32(0);
   encode(ResponseHeader, responseHeaderVersion(api, version), { correlationId }, writer);
   encode(api.response, version, input, writer);
-  return withSize(writer);
+  const size = writer.length - SIZE_BYTES;
+  const pieces = writer.finishPieces();
+  // The header is never deferred.
+  (pieces[0] as Buffer).writeInt32BE(size, 0);
+  return pieces;
 }
 
 /** A request of ours with its header and size. */

@@ -5,6 +5,7 @@
  * and a declaration is a plain value without behaviour. Does not read or write bytes (`compile.ts` does) and does not check a declaration
  * beyond what the types say; the golden tests do.
  */
+import type { Piece } from './deferred-bytes.ts';
 
 /** Kafka's notation: '3+' from 3 on, '0-4' both ends included, '2' that one alone. */
 export type RangeText = `${number}` | `${number}+` | `${number}-${number}`;
@@ -140,7 +141,7 @@ export const string = primitive<string>('string');
 /** Decodes to a view of the frame; copy it to keep it longer than the frame. */
 export const bytes = primitive<Buffer>('bytes');
 /** Decodes to a view of the frame. Large ones are encoded by reference: do not change them until the frame has been sent. */
-export const records = primitive<Buffer, Buffer | readonly Buffer[]>('records');
+export const records = primitive<Buffer, Buffer | readonly Piece[]>('records');
 /** Kafka's text of a uuid: 22 characters of URL-safe base64. */
 export const uuid = primitive<string>('uuid');
 

@@ -4,6 +4,8 @@
  * Promises: a value that does not fit its type is a TypeError; byte strings below `REFERENCE_BYTES_MIN` are copied, larger ones passed on by
  * reference. Knows nothing of messages: compiled encoders do, and use the functions below the class rather than its methods.
  */
+import assert from 'node:assert';
+import type { DeferredBytes, Piece } from './deferred-bytes.ts';
 import { textBytes, writeText, writeUuid } from './text.ts';
 
 /** Writers take over where the last one stopped in a chunk of this size, so that small frames cost no allocation of their own. */
@@ -38,7 +40,7 @@ export class Writer {
   #chunk: Chunk;
   /** Where the bytes begin that are in no segment yet. */
   #start: number;
-  #segments: Buffer[] = [];
+  #segments: Piece[] = [];
   #segmentsBytes = 0;
 
   constructor() {
@@ -168,7 +170,12 @@ export class Writer {
     this.position += value.copy(this.buffer, this.position);
   }
 
-  #reference(value: Buffer): void {
+  /** Keeps the place of bytes that whoever sends the message will ask for. */
+  defer(value: DeferredBytes): void {
+    this.#reference(value);
+  }
+
+  #reference(value: Piece): void {
     this.#cut();
     this.#segments.push(value);
     this.#segmentsBytes += value.length;
@@ -200,6 +207,13 @@ export class Writer {
 
   /** All that was written, in order, as few buffers as the references allow. The writer is empty afterwards. */
   finish(): Buffer[] {
+    const pieces = this.finishPieces();
+    assert(pieces.every((piece) => Buffer.isBuffer(piece)), 'bytes are deferred where they cannot be');
+    return pieces as Buffer[];
+  }
+
+  /** As `finish`, where bytes may have been deferred. */
+  finishPieces(): Piece[] {
     this.#cut();
     const segments = this.#segments;
     const rest = this.buffer.length - this.position;

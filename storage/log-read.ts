@@ -3,12 +3,14 @@
  *
  * Promises: the answer begins with the batch that holds the offset asked for (clients skip what comes before), ends at the end of a batch, holds
  * nothing at or beyond `endOffset` and nothing that is not written yet, and is not longer than `maxBytes` unless it is the one batch that
- * `minOneBatch` asks for. It comes from one segment at most when it comes from a file, so it may be shorter than there is data.
+ * `minOneBatch` asks for. It comes from one segment at most when it comes from a file, so it may be shorter than there is data. Where the reader
+ * takes a slice of the file instead of bytes, a reader that goes on where it was is given one without waiting.
  * Does not: check the offset against the log start (the caller has, and tells the client), verify checksums (consumers do).
  */
 import { ErrorCode } from '../protocol/errors.ts';
 import { sizeInBytes } from '../protocol/record/batch.ts';
 import { DiskError } from './disk.ts';
+import { FileSlice } from './file-slice.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentList } from './segment-list.ts';
 import type { BufferPool } from './buffer-pool.ts';
@@ -23,6 +25,8 @@ export interface ReadOptions {
   readonly minOneBatch: boolean;
   /** Where buffers for reads of files come from; without it they are made anew. */
   readonly buffers?: BufferPool;
+  /** The reader takes a `slice` as well as `buffers`. */
+  readonly slices?: boolean;
 }
 
 export interface LogRead {
@@ -30,6 +34,8 @@ export interface LogRead {
   readonly error: ErrorCode;
   /** Whole batches, in order. They alias memory of the log: good for as long as they are held, never to be changed. */
   readonly buffers: readonly Buffer[];
+  /** In place of `buffers`: the same bytes, in the file still. */
+  readonly slice?: FileSlice;
   readonly bytes: number;
   /** -1 when there is no data. */
   readonly firstBatchBaseOffset: number;
@@ -57,6 +63,8 @@ const GATHER_CHUNK_BYTES_MAX = 8 * 1024;
 const LENT_FOR_MAX = 4;
 /** Read beyond `maxBytes` where the index does not tell the exact place, to reach the batch in the same read. */
 const SEEK_SLACK_BYTES = 8 * 1024;
+/** Less than this is read at once: it may come from the index's last entries, behind which there is more. */
+const SLICE_BYTES_MIN = 128 * 1024;
 
 export function emptyRead(offset: number, error: ErrorCode = ErrorCode.NONE): LogRead {
   return { error, buffers: [], bytes: 0, firstBatchBaseOffset: -1, nextOffset: offset };
@@ -71,7 +79,7 @@ export function readLog(log: ReadableLog, startOffset: number, options: ReadOpti
     const read = readTail(log.tail, startOffset, endOffset, options);
     if (read !== undefined) return read;
   }
-  return readFiles(log, startOffset, endOffset, options);
+  return (options.slices === true ? slice(log, startOffset, endOffset, options) : undefined) ?? readFiles(log, startOffset, endOffset, options);
 }
 
 /** undefined when what comes next is not in memory. */
@@ -116,6 +124,27 @@ function wholeBatchesEnd(buffer: Buffer, from: number, to: number, endOffset: nu
     at = next;
   }
   return at;
+}
+
+/** undefined when the place of `startOffset` is not known without a search, or too little follows of which the index knows that it may be given. */
+function slice(log: ReadableLog, startOffset: number, endOffset: number, { maxBytes }: ReadOptions): LogRead | undefined {
+  if (maxBytes < SLICE_BYTES_MIN) return undefined;
+  const [segment] = log.segments.from(startOffset);
+  const position = segment?.hintFor(startOffset);
+  if (segment === undefined || position === undefined || segment.writtenBytes - position < SLICE_BYTES_MIN) return undefined;
+  try {
+    const end = segment.indexes.batchNotBeyond(Math.min(position + maxBytes, segment.writtenBytes));
+    if (end === undefined || end.position - position < SLICE_BYTES_MIN || end.baseOffset > endOffset) return undefined;
+    segment.addHint(end.baseOffset, end.position);
+    const bytes = end.position - position;
+    return {
+      error: ErrorCode.NONE, buffers: [], slice: new FileSlice(log, segment, position, bytes), bytes, firstBatchBaseOffset: startOffset, nextOffset: end.baseOffset,
+    };
+  } catch (error) {
+    // Told by the read that is made instead.
+    if (!(error instanceof DiskError)) throw error;
+    return undefined;
+  }
 }
 
 async function readFiles(log: ReadableLog, startOffset: number, endOffset: number, options: ReadOptions): Promise<LogRead> {

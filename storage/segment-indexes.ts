@@ -13,7 +13,7 @@ import type { IndexBudget } from './index-budget.ts';
 import { lastTimeEntry, type LastTimeEntry, type OffsetEntries, OffsetIndexFile } from './index-file.ts';
 import { OFFSET_INDEX_ENTRY_BYTES, OffsetIndex } from './offset-index.ts';
 import { OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TXN_INDEX_SUFFIX } from './segment-name.ts';
-import { HEADER_BYTES, storedLastOffset, storedMaxTimestamp, storedSize } from './stored-batch.ts';
+import { HEADER_BYTES, storedBaseOffset, storedLastOffset, storedMaxTimestamp, storedSize } from './stored-batch.ts';
 import { TIME_INDEX_ENTRY_BYTES, TimeIndex } from './time-index.ts';
 import { type AbortedTransaction, TXN_INDEX_ENTRY_BYTES, TxnIndex } from './txn-index.ts';
 
@@ -218,6 +218,15 @@ export class SegmentIndexes {
     return this.positionToSeek(offset);
   }
 
+  /** The last batch known to the index that begins at `position` or before: where, and with what offset. undefined when there is none, or the index is wrong there. */
+  batchNotBeyond(position: number): { position: number; baseOffset: number } | undefined {
+    const index = this.offset;
+    const slot = index.slotAtPosition(position);
+    if (slot < 0) return undefined;
+    const header = this.#headerOf(index, slot);
+    return header === undefined ? undefined : { position: index.positionAt(slot), baseOffset: storedBaseOffset(header, 0) };
+  }
+
   /** Where the batches end, looked for from the last entry on. */
   end(): SegmentEnd {
     const { writtenBytes, baseOffset } = this.#segment;
@@ -328,15 +337,20 @@ export class SegmentIndexes {
 
   /** Whether a batch begins where the entry says, and ends with the offset that it says. */
   #entryHolds(index: OffsetEntries, slot: number): boolean {
+    return this.#headerOf(index, slot) !== undefined;
+  }
+
+  /** The header of the batch that an entry tells of; undefined when no such batch begins there and is written. */
+  #headerOf(index: OffsetEntries, slot: number): Buffer | undefined {
     const position = index.positionAt(slot);
     const { writtenBytes } = this.#segment;
-    if (position < 0 || position + HEADER_BYTES_UP_TO_MAGIC > writtenBytes) return false;
+    if (position < 0 || position + HEADER_BYTES_UP_TO_MAGIC > writtenBytes) return undefined;
     const header = Buffer.allocUnsafe(HEADER_BYTES);
     const bytes = this.#segment.file().readSync(header, position);
-    if (bytes < HEADER_BYTES_UP_TO_MAGIC) return false;
+    if (bytes < HEADER_BYTES_UP_TO_MAGIC) return undefined;
     const size = storedSize(header, 0);
-    if (size < 0 || position + size > writtenBytes || bytes < Math.min(HEADER_BYTES, size)) return false;
-    return storedLastOffset(header, 0) === index.offsetAt(slot);
+    if (size < 0 || position + size > writtenBytes || bytes < Math.min(HEADER_BYTES, size)) return undefined;
+    return storedLastOffset(header, 0) === index.offsetAt(slot) ? header : undefined;
   }
 
   /** Makes both indexes from the headers in the .log file, and their files, as far as there is room for a cache. */

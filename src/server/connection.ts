@@ -7,10 +7,12 @@
  * Does not know what a request means: `dispatch` does.
  */
 import type { BufferPool } from '../../storage/buffer-pool.ts';
+import type { Piece } from '../../protocol/deferred-bytes.ts';
 import type { ListenerKind } from '../api/serve.ts';
 import type { Socket } from '../runtime/runtime.ts';
 import type { Turn, TurnOwner } from '../runtime/turn.ts';
 import type { ByteBudget } from './budget.ts';
+import { Pump } from './pump.ts';
 import { FrameCutter } from '../runtime/frames.ts';
 
 /** One request's place in the line of answers. */
@@ -18,7 +20,7 @@ export interface Slot {
   readonly connection: Connection;
   readonly frameBytes: number;
   /** undefined while the request is being served; null when it gets no answer (acks=0). */
-  answer: readonly Buffer[] | null | undefined;
+  answer: readonly Piece[] | null | undefined;
   /** To be called once the answer has left; forgotten when the connection ends first. */
   sent: (() => void) | undefined;
 }
@@ -47,7 +49,12 @@ export interface ConnectionOwner {
   monotonicMs(): number;
   /** Where the buffers of large frames come from. */
   readonly frames: BufferPool;
+  /** Where the memory comes from for what is pumped. Not the frames': their sizes would push each other out. */
+  readonly pieces: BufferPool;
+  soon(call: () => void): void;
   dispatch(connection: Connection, frame: Buffer, returnFrame?: () => void): void;
+  /** What an answer was to be made of is gone; the connection is closed already. */
+  unanswerable(connection: Connection, error: Error): void;
   /** Malformed bytes: said once in the log, the connection is closed already. */
   malformed(connection: Connection, reason: string): void;
   closed(connection: Connection): void;
@@ -74,7 +81,12 @@ export class Connection implements TurnOwner {
   /** Requests not yet answered, oldest first, from `#first` on. */
   #slots: Slot[] = [];
   #first = 0;
-  #out: Buffer[] = [];
+  #out: Piece[] = [];
+  /** Some of `#out` is not in memory: it is pumped rather than written. */
+  #outDeferred = false;
+  /** Bytes in memory that have joined `#out` while the pump was at work. */
+  #outBytes = 0;
+  #pump: Pump | null = null;
   /** What is to be called when `#out` has been written. */
   #sent: (() => void)[] = [];
   #bytesInFlight = 0;
@@ -124,7 +136,7 @@ export class Connection implements TurnOwner {
   }
 
   /** Gives a slot its answer, once; null for none. The buffers must stay as they are until the socket has taken them. */
-  answer(slot: Slot, buffers: readonly Buffer[] | null): void {
+  answer(slot: Slot, buffers: readonly Piece[] | null): void {
     if (this.#closed) return;
     slot.answer = buffers;
     const slots = this.#slots;
@@ -132,7 +144,7 @@ export class Connection implements TurnOwner {
     while (first < slots.length) {
       const head = slots[first]!;
       if (head.answer === undefined) break;
-      if (head.answer !== null) for (const buffer of head.answer) this.#out.push(buffer);
+      if (head.answer !== null) for (const piece of head.answer) this.#push(piece);
       if (head.sent !== undefined) this.#sent.push(head.sent);
       // The slot stays in the array for a while; a client that always has a request under way must not make it hold a thousand answers.
       head.answer = null;
@@ -156,13 +168,8 @@ export class Connection implements TurnOwner {
   endTurn(): void {
     this.#turnPending = false;
     if (this.#closed) return;
-    if (this.#out.length > 0) {
-      const out = this.#out;
-      this.#out = [];
-      this.lastActiveMs = this.#owner.monotonicMs();
-      this.socket.write(out, this.#whenWritten());
-    }
-    if (this.#draining && this.inFlight === 0) this.closeAfterAnswers();
+    if (this.#out.length > 0 && !this.#isPumping) this.#flush();
+    if (this.#draining && this.inFlight === 0 && !this.#isPumping) this.closeAfterAnswers();
     else this.#balance();
   }
 
@@ -171,7 +178,7 @@ export class Connection implements TurnOwner {
     if (this.#closed) return;
     this.#draining = true;
     this.#balance();
-    if (this.inFlight === 0) this.closeAfterAnswers();
+    if (this.inFlight === 0 && !this.#isPumping) this.closeAfterAnswers();
   }
 
   /** Ends the connection at once; answers under way are dropped, and so is what the client has not taken yet of those before. */
@@ -185,9 +192,10 @@ export class Connection implements TurnOwner {
   /** Sends the answers that are ready, then ends. The owner hears of it when the client has ended too: until then there is a socket. */
   closeAfterAnswers(): void {
     if (this.#closed) return;
-    const out = this.#out;
+    if (this.#out.length > 0) this.#flush();
+    // The last of what is pumped brings us here again.
+    if (this.#isPumping) return this.drain();
     this.#forget();
-    if (out.length > 0) this.socket.write(out);
     this.socket.end();
     // A paused socket never hears that its peer has ended.
     this.socket.resume();
@@ -234,6 +242,41 @@ export class Connection implements TurnOwner {
     this.#owner.budget.give(bytes);
   }
 
+  #push(piece: Piece): void {
+    this.#out.push(piece);
+    if (!Buffer.isBuffer(piece)) this.#outDeferred = true;
+    else if (this.#isPumping) this.#outBytes += piece.length;
+  }
+
+  get #isPumping(): boolean {
+    return this.#pump !== null && this.#pump.isActive;
+  }
+
+  /** Hands all answers that are ready to the socket, or to the pump. */
+  #flush(): void {
+    const out = this.#out;
+    const written = this.#whenWritten();
+    this.#out = [];
+    this.#outBytes = 0;
+    this.lastActiveMs = this.#owner.monotonicMs();
+    if (!this.#outDeferred) {
+      this.socket.write(out as Buffer[], written);
+      return;
+    }
+    this.#outDeferred = false;
+    this.#pump ??= new Pump({
+      socket: this.socket, buffers: this.#owner.pieces, soon: (call) => this.#owner.soon(call),
+      monotonicMs: () => (this.lastActiveMs = this.#owner.monotonicMs()),
+    });
+    this.#pump.send(out, () => {
+      written?.();
+      if (!this.#closed) this.endTurn();
+    }, (error) => {
+      this.close();
+      this.#owner.unanswerable(this, error);
+    });
+  }
+
   #whenWritten(): (() => void) | undefined {
     if (this.#sent.length === 0) return undefined;
     const sent = this.#sent;
@@ -261,7 +304,7 @@ export class Connection implements TurnOwner {
         this.#schedule();
       });
     }
-    const full = this.#draining || this.#waitsForDrain || this.#waitsForRoom || this.inFlight >= limits.requestsInFlightMax || this.#bytesInFlight >= limits.bytesInFlightMax;
+    const full = this.#draining || this.#waitsForDrain || this.#outBytes > limits.outputBytesMax || this.#waitsForRoom || this.inFlight >= limits.requestsInFlightMax || this.#bytesInFlight >= limits.bytesInFlightMax;
     if (full === !this.#reading) return;
     this.#reading = !full;
     if (full) this.socket.pause();
@@ -291,6 +334,7 @@ export class Connection implements TurnOwner {
     this.#closed = true;
     this.#slots = [];
     this.#first = 0;
+    this.#pump?.stop();
     this.#out = [];
     this.#sent = [];
     this.#owner.budget.give(this.#bytesInFlight);

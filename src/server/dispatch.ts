@@ -8,7 +8,7 @@
 import { AssertionError } from 'node:assert';
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import { decode } from '../../protocol/compile.ts';
-import { decodeRequestHeader, encodeResponseFrame } from '../../protocol/frame.ts';
+import { decodeRequestHeader, encodeResponsePieces } from '../../protocol/frame.ts';
 import type { AnyMessage, Input } from '../../protocol/schema.ts';
 import { ApiVersions } from '../../protocol/messages/cluster.ts';
 import { forwardToController, isForwarded } from '../api/forwarding.ts';
@@ -91,7 +91,7 @@ export class Dispatcher {
     if (outcome === closeConnection) return connection.close();
     let frame;
     try {
-      frame = encodeResponseFrame(served.api, version, context.correlationId, outcome as Input<AnyMessage>);
+      frame = encodeResponsePieces(served.api, version, context.correlationId, outcome as Input<AnyMessage>);
     } catch (error) {
       // A response that does not encode is our mistake; the client must not wait for ever for it.
       this.#log.error(`${served.api.name} version ${version}: response does not encode: ${(error as Error).stack}`);

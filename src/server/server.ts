@@ -6,6 +6,7 @@
  * Does not know what a request means.
  */
 import type { Listener, Network, Socket, Timer, Timers, Clock } from '../runtime/runtime.ts';
+import type { ListenerKind } from '../api/serve.ts';
 import type { Turn } from '../runtime/turn.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { BufferPool } from '../../storage/buffer-pool.ts';
@@ -42,6 +43,7 @@ export class Server implements ConnectionOwner {
   readonly turn: Turn;
   readonly budget: ByteBudget;
   readonly frames = new BufferPool();
+  readonly pieces = new BufferPool();
   readonly limits: ServerLimits;
   readonly #options: ServerOptions;
   readonly #connections = new Set<Connection>();
@@ -52,7 +54,7 @@ export class Server implements ConnectionOwner {
   #refused = 0;
   #saidRefusedMs = -Infinity;
   #stopping = false;
-  #serving = false;
+  readonly #serving = new Set<ListenerKind>();
   #early: { listener: NamedListener; socket: Socket }[] = [];
   #allClosed: (() => void) | null = null;
 
@@ -80,6 +82,14 @@ export class Server implements ConnectionOwner {
     this.#options.dispatch(connection, frame, returnFrame);
   }
 
+  soon(call: () => void): void {
+    this.#options.timers.soon(call);
+  }
+
+  unanswerable(connection: Connection, error: Error): void {
+    this.#options.log.warn(`closed the connection of ${connection.remoteAddress}:${connection.socket.remotePort} in the middle of an answer: ${error.message}`);
+  }
+
   malformed(connection: Connection, reason: string): void {
     this.#options.log.warn(`connection ${connection.id} from ${connection.remoteAddress} closed: ${reason}`);
   }
@@ -100,10 +110,12 @@ export class Server implements ConnectionOwner {
     return opened;
   }
 
-  /** From now on connections are read from, those first that came while the node was getting ready. */
-  serve(): void {
-    this.#serving = true;
-    for (const { listener, socket } of this.#early.splice(0)) {
+  /** From now on connections to listeners of this kind are read from, those first that came while the node was getting ready. */
+  serve(kind: ListenerKind): void {
+    this.#serving.add(kind);
+    const waiting = this.#early.filter(({ listener }) => listener.kind === kind);
+    this.#early = this.#early.filter(({ listener }) => listener.kind !== kind);
+    for (const { listener, socket } of waiting) {
       socket.resume();
       this.#accept(listener, socket);
     }
@@ -124,7 +136,7 @@ export class Server implements ConnectionOwner {
   }
 
   #accept(listener: NamedListener, socket: Socket): void {
-    if (!this.#serving && !this.#stopping) {
+    if (!this.#serving.has(listener.kind) && !this.#stopping) {
       socket.pause();
       const early = { listener, socket };
       socket.onClose = () => void (this.#early = this.#early.filter((other) => other !== early));

@@ -1,6 +1,7 @@
 /** The static types that a declaration has, checked by the compiler, and the notation of versions. */
 import { expect, expectTypeOf, test } from 'vitest';
 import { apis, HeartbeatRequest, OffsetCommitRequest, ProduceRequest } from '../../protocol/messages/index.ts';
+import type { Piece } from '../../protocol/deferred-bytes.ts';
 import { inRange, versionRange } from '../../protocol/schema.ts';
 import type { Input, Value } from '../../protocol/schema.ts';
 
@@ -30,7 +31,7 @@ test('a field without a default must not be forgotten', () => {
 
 test('what was decoded can be encoded', () => {
   expectTypeOf<Value<typeof ProduceRequest>>().toExtend<Input<typeof ProduceRequest>>();
-  expectTypeOf<Input<typeof ProduceRequest>['topicData'][number]['partitionData'][number]['records']>().toEqualTypeOf<Buffer | readonly Buffer[] | null>();
+  expectTypeOf<Input<typeof ProduceRequest>['topicData'][number]['partitionData'][number]['records']>().toEqualTypeOf<Buffer | readonly Piece[] | null>();
 });
 
 test.each([

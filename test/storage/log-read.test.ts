@@ -61,6 +61,48 @@ describe('a read of a file', () => {
     expect(disk.status(`${DIRECTORY}/00000000000000000000.log`)).toBeUndefined();
   });
 
+  test('may be a slice of the file, where a reader goes on: the very bytes that reading would give, cut at a batch', async () => {
+    const { log } = fromFile({ config: { segmentBytes: 3_000_000 } });
+    for (let i = 0; i < 400; i++) accept(log, sizedBatch(8_000 + ((i * 7_919) % 9_000)));
+    await log.write();
+    const endOffset = 390;
+    let sliced = 0;
+    for (let offset = 0; offset < endOffset; ) {
+      const whole = await log.read(offset, { maxBytes: 1_000_000, endOffset, minOneBatch: true });
+      const read = await log.read(offset, { maxBytes: 1_000_000, endOffset, minOneBatch: true, slices: true });
+      expect(read).toMatchObject({ error: ErrorCode.NONE, firstBatchBaseOffset: offset });
+      const { slice } = read;
+      const bytes = slice === undefined ? Buffer.concat(read.buffers) : Buffer.alloc(slice.length);
+      if (slice !== undefined) {
+        sliced++;
+        const half = slice.length >> 1;
+        slice.readSync(bytes.subarray(0, half), 0);
+        await slice.read(bytes.subarray(half), half);
+      }
+      expect(bytes).toHaveLength(read.bytes);
+      expect(bytes.equals(Buffer.concat(whole.buffers).subarray(0, bytes.length))).toBe(true);
+      expect(read.nextOffset).toBeLessThanOrEqual(endOffset);
+      expect(bytes.length).toBeGreaterThan(whole.bytes - 30_000);
+      offset = read.nextOffset;
+    }
+    // The first read of each segment has to search, and the last ones are too short.
+    expect(sliced).toBeGreaterThanOrEqual(2);
+  });
+
+  test('a slice of a log that was cut meanwhile is gone', async () => {
+    const { log } = fromFile();
+    for (let i = 0; i < 60; i++) accept(log, sizedBatch(10_000));
+    await log.write();
+    const options = { maxBytes: 200_000, endOffset: 60, minOneBatch: true, slices: true };
+    const { nextOffset } = await log.read(0, options);
+    const { slice } = await log.read(nextOffset, options);
+    await log.truncateTo(nextOffset + 1, NOW_MS);
+    for (let i = 0; i < 30; i++) accept(log, sizedBatch(10_000));
+    await log.write();
+    expect(() => slice!.readSync(Buffer.alloc(100), 0)).toThrow('ESTALE');
+    await expect(slice!.read(Buffer.alloc(100), 0)).rejects.toThrow('ESTALE');
+  });
+
   test('that gives little of a large buffer gives the buffer back at once', async () => {
     const { log } = fromFile();
     accept(log, sizedBatch(200));

@@ -9,7 +9,8 @@ import type { Log } from '../../../storage/log.ts';
 import { BufferPool } from '../../../storage/buffer-pool.ts';
 import type { FetchPartition } from '../../../src/replica/fetch-sessions.ts';
 import { Partition } from '../../../src/replica/partition.ts';
-import type { PartitionState } from '../../../src/replica/partition.ts';
+import type { PartitionNode, PartitionSettings, PartitionState } from '../../../src/replica/partition.ts';
+import type { Proposal } from '../../../src/replica/in-sync.ts';
 import { readPartitions } from '../../../src/replica/reading.ts';
 import type { ReadAnswer, ReadOptions } from '../../../src/replica/reading.ts';
 import { Turn } from '../../../src/runtime/turn.ts';
@@ -18,6 +19,8 @@ import { openLog, sizedBatch, testBatch } from '../../storage/log-fixture.ts';
 import type { OpenOptions, TestBatch } from '../../storage/log-fixture.ts';
 
 export const NODE = 1;
+export const LAG_MS_MAX = 30_000;
+export const SETTINGS: PartitionSettings = { produceRules: DEFAULT_PRODUCE_RULES, minInsyncReplicas: 1, leaderThrottledReplicas: [], followerThrottledReplicas: [] };
 export const ALONE: PartitionState = { leader: NODE, leaderEpoch: 5, partitionEpoch: 0, replicas: [NODE], isr: [NODE] };
 
 export class ReplicaWorld {
@@ -25,14 +28,25 @@ export class ReplicaWorld {
   readonly turn = new Turn(this.time);
   /** What happened, in order. */
   readonly told: string[] = [];
+  /** Epochs of the brokers that are in service. */
+  readonly brokers = new Map<number, number>([[1, 101], [2, 102], [3, 103]]);
+  /** What the partitions have asked the controller for. */
+  readonly proposals: { readonly partition: Partition; readonly proposal: Proposal }[] = [];
+  readonly node: PartitionNode = {
+    nodeId: NODE,
+    nowMs: () => this.time.monotonicMs(),
+    wallMs: () => this.time.wallMs(),
+    lagMsMax: () => LAG_MS_MAX,
+    aliveEpoch: (id) => this.brokers.get(id),
+    mayJoin: (id) => this.brokers.has(id),
+    propose: (partition, proposal) => void this.proposals.push({ partition, proposal }),
+    roleChanged: () => {},
+  };
 
   partition(options: OpenOptions & { name?: string; state?: PartitionState } = {}): Partition {
     const { name = 't', state = ALONE, ...rest } = options;
     const { log } = openLog({ directory: `/data/${name}-0`, topic: name, ...rest });
-    return new Partition({
-      topic: name, topicId: '', partition: 0, log, nodeId: NODE, turn: this.turn, state,
-      settings: { produceRules: DEFAULT_PRODUCE_RULES, minInsyncReplicas: 1 },
-    });
+    return new Partition({ topic: name, topicId: '', partition: 0, log, node: this.node, turn: this.turn, state, settings: SETTINGS });
   }
 
   /** Appends a batch of this many bytes; `name acks: code` is told for each that waits. Returns the end offset. */
@@ -59,6 +73,7 @@ export class ReplicaWorld {
     );
     void readPartitions(partitions, {
       maxWaitMs: 500, minBytes: 1, maxBytes: 1_000_000, readCommitted: false, maxBytesOfBroker: 1_000_000, timers: this.time,
+      follower: null, leaderOnly: true, readsToEnd: false, preferredReplica: null, leaderOf: () => null,
       buffers: new BufferPool({ idleBytesMax: 1 << 24, poison: true }), find: (one) => found[one.partition]!, ...options,
     }).then((answers) => this.told.push(`${this.time.monotonicMs()} ms ${name}: ${answers.map(describeAnswer).join(' | ')}`));
     return { found };
@@ -84,7 +99,7 @@ export class ReplicaWorld {
 function describeAnswer(answer: ReadAnswer): string {
   if (answer.errorCode !== ErrorCode.NONE) return `error ${answer.errorCode}${answer.currentLeader === null ? '' : ` leader ${answer.currentLeader.leaderId} epoch ${answer.currentLeader.leaderEpoch}`}`;
   const offsets: number[] = [];
-  for (const buffer of answer.records) for (let at = 0; at < buffer.length; at += sizeInBytes(buffer, at)) offsets.push(...recordsAt(buffer, at).map((record) => record.offset));
+  for (const buffer of answer.records as readonly Buffer[]) for (let at = 0; at < buffer.length; at += sizeInBytes(buffer, at)) offsets.push(...recordsAt(buffer, at).map((record) => record.offset));
   const aborted = answer.abortedTransactions?.map(({ producerId, firstOffset }) => ` aborted ${producerId}@${firstOffset}`).join('') ?? '';
   return `[${offsets.join(' ')}] hw ${answer.highWatermark}${aborted}`;
 }

@@ -1,0 +1,132 @@
+/**
+ * Sends answers that hold deferred bytes: piece by piece, each read when the operating system has taken the one before.
+ *
+ * Promises: the bytes leave in order; no more than one piece is in memory. `written` is called when all has been handed to the operating system, `failed` when
+ * deferred bytes are gone, in the middle of an answer: all that is left to do then is to close. After `stop` nothing more is written or called.
+ *
+ * A piece is read on the spot while that is quick. A file that is consumed was nearly always written or read a moment ago, and a copy out of the page cache
+ * is over sooner than the threads that would do it are woken. Beside the reading of whole answers by asynchronous reads of 1 MiB this took 0.77 of the
+ * processor time (librdkafka, six partitions). Pieces of 128 KiB take as much as that saves: each wakes a client that sleeps again before the next.
+ * A read that takes long met a disk: for a while pieces are read asynchronously then.
+ */
+import type { BufferPool } from '../../storage/buffer-pool.ts';
+import { DiskError } from '../../storage/disk.ts';
+import type { DeferredBytes, Piece } from '../../protocol/deferred-bytes.ts';
+import type { Socket } from '../runtime/runtime.ts';
+
+export interface PumpOwner {
+  readonly socket: Socket;
+  /** Where the memory for pieces comes from. */
+  readonly buffers: BufferPool;
+  monotonicMs(): number;
+  /** Runs `call` after what else there is to do now. */
+  soon(call: () => void): void;
+}
+
+const PIECE_BYTES = 1024 * 1024;
+const SLOW_READ_MS = 4;
+/** Read asynchronously after a slow read, before the next is tried on the spot. */
+const PIECES_AFTER_SLOW_READ = 64;
+/** A peer that takes all at once would keep the event loop from everybody else. */
+const PIECES_PER_TURN = 2;
+
+export class Pump {
+  readonly #owner: PumpOwner;
+  #slowPiecesLeft = 0;
+  #piecesThisTurn = 0;
+  #pieces: readonly Piece[] = [];
+  /** The next piece, and how much of it has been sent. */
+  #next = 0;
+  #at = 0;
+  #written: () => void = nothing;
+  #failed: (error: DiskError) => void = nothing;
+  #running = 0;
+
+  constructor(owner: PumpOwner) {
+    this.#owner = owner;
+  }
+
+  get isActive(): boolean {
+    return this.#pieces.length > 0;
+  }
+
+  /** Sends `pieces`, at least one of them deferred. Only when nothing else is being sent. */
+  send(pieces: readonly Piece[], written: () => void, failed: (error: DiskError) => void): void {
+    this.#pieces = pieces;
+    this.#next = 0;
+    this.#at = 0;
+    this.#written = written;
+    this.#failed = failed;
+    this.#step(++this.#running);
+  }
+
+  stop(): void {
+    this.#running++;
+    this.#pieces = [];
+  }
+
+  #step(run: number): void {
+    const before: Buffer[] = [];
+    for (let piece = this.#pieces[this.#next]; piece !== undefined; piece = this.#pieces[++this.#next]) {
+      if (!Buffer.isBuffer(piece)) return this.#read(run, before, piece);
+      before.push(piece);
+    }
+    this.#write(run, before, null);
+  }
+
+  #read(run: number, before: Buffer[], deferred: DeferredBytes): void {
+    const { buffers } = this.#owner;
+    const buffer = buffers.take(PIECE_BYTES);
+    const at = this.#at;
+    const target = buffer.subarray(0, Math.min(PIECE_BYTES, deferred.length - at));
+    const filled = (): void => {
+      this.#at = at + target.length;
+      if (this.#at === deferred.length) {
+        this.#next++;
+        this.#at = 0;
+      }
+      before.push(target);
+      this.#write(run, before, buffer);
+    };
+    if (this.#slowPiecesLeft > 0) {
+      this.#slowPiecesLeft--;
+      deferred.read(target, at).then(
+        () => (run === this.#running ? filled() : buffers.give(buffer)),
+        (error: unknown) => this.#fail(run, error),
+      );
+      return;
+    }
+    const startedMs = this.#owner.monotonicMs();
+    try {
+      deferred.readSync(target, at);
+    } catch (error) {
+      return this.#fail(run, error);
+    }
+    if (this.#owner.monotonicMs() - startedMs > SLOW_READ_MS) this.#slowPiecesLeft = PIECES_AFTER_SLOW_READ;
+    filled();
+  }
+
+  #write(run: number, buffers: readonly Buffer[], lent: Buffer | null): void {
+    const isLast = this.#next === this.#pieces.length;
+    this.#owner.socket.write(buffers, () => {
+      if (lent !== null) this.#owner.buffers.give(lent);
+      if (run !== this.#running) return;
+      if (!isLast) {
+        if (++this.#piecesThisTurn < PIECES_PER_TURN) return this.#step(run);
+        this.#piecesThisTurn = 0;
+        return this.#owner.soon(() => run === this.#running && this.#step(run));
+      }
+      this.#pieces = [];
+      this.#written();
+    });
+  }
+
+  #fail(run: number, error: unknown): void {
+    if (!(error instanceof DiskError)) throw error;
+    if (run !== this.#running) return;
+    this.#pieces = [];
+    this.#failed(error);
+  }
+}
+
+function nothing(): void {}
