@@ -1,43 +1,51 @@
 /**
- * A node: its rooms put together, started in order and taken apart in order.
+ * A node: its rooms put together, started in order and taken apart in order. It is a broker, a controller, or both (process.roles); alone it is both, and a
+ * quorum of one.
  *
- * Promises: `start` resolves when everything that clients use is there: the metadata, a leader for every partition, loaded coordinators; connections that came
- * earlier are served then. It rejects, with nothing left open or locked, when a port is taken, a directory is somebody else's, or the disk refuses. `stop` answers
- * what is being served, leaves the files as a clean shutdown does, and leaves no handle open.
+ * Promises: `start` resolves when everything that clients use is there: the metadata, for a broker the logs and coordinators that it leads, and the cluster's
+ * word that it is in service; connections that came earlier are served then. It rejects, with nothing left open or locked, when a port is taken, a directory is
+ * somebody else's, the disk refuses, or the cluster does. `stop` gives leaderships away where somebody can take them, answers what is being served, leaves the
+ * files as a clean shutdown does, and leaves no handle open.
  * Does not read a command line, environment or settings file.
  */
-import { ErrorCode, KafkaError } from '../protocol/errors.ts';
+import assert from 'node:assert';
+import { KafkaError, ErrorCode } from '../protocol/errors.ts';
 import { MemoryDisk } from '../storage/memory-disk.ts';
-import { BufferPool } from '../storage/buffer-pool.ts';
+import type { BufferPool } from '../storage/buffer-pool.ts';
+import { imageWith } from './api/forwarding.ts';
 import { servedApis } from './api/index.ts';
 import { askSelf } from './api/inner.ts';
 import type { Node, NodeEndpoint } from './api/node.ts';
 import type { ConnectionInfo } from './api/serve.ts';
-import { GroupCoordinator } from './coordinator/group-coordinator.ts';
+import type { GroupCoordinator } from './coordinator/group-coordinator.ts';
 import { openDirectories } from './data-directories.ts';
 import type { OpenedDirectories } from './data-directories.ts';
-import type { MetadataChanges } from './quorum/changes.ts';
+import { BrokerSide } from './node/broker-side.ts';
+import { limitsOf } from './node/limits.ts';
+import { BrokerLifecycle } from './node/lifecycle.ts';
+import type { BrokerDescription } from './node/lifecycle.ts';
+import { NodeListeners } from './node/listeners.ts';
+import { Peers } from './node/peers.ts';
+import { rolesOf } from './node/roles.ts';
+import type { Roles } from './node/roles.ts';
+import { TopicMaker } from './node/topic-maker.ts';
+import { CONTROLLER_CHANNEL_DEFAULTS, ControllerChannel } from './peer/controller-channel.ts';
 import type { Controller } from './quorum/controller.ts';
 import { DynamicSettings } from './quorum/dynamic-settings.ts';
 import { SUPPORTED_FEATURES } from './quorum/features.ts';
-import type { MetadataImage } from './quorum/image.ts';
+import { MetadataImage } from './quorum/image.ts';
 import { openQuorum } from './quorum/quorum.ts';
 import type { Quorum } from './quorum/quorum.ts';
-import { GROUP_METADATA_TOPIC } from './quorum/topic-names.ts';
-import { CONTROLLER_CHANNEL_DEFAULTS, ControllerChannel } from './peer/controller-channel.ts';
-import { FetchSessions } from './replica/fetch-sessions.ts';
-import { ProducerIds } from './replica/producer-ids.ts';
-import { Replicas } from './replica/replicas.ts';
-import { shardLogOf } from './replica/shard-log.ts';
+import type { FetchSessions } from './replica/fetch-sessions.ts';
+import type { ProducerIds } from './replica/producer-ids.ts';
+import type { Replicas } from './replica/replicas.ts';
 import { silentLogger } from './runtime/logger.ts';
 import type { Logger } from './runtime/logger.ts';
-import type { Listener, Runtime } from './runtime/runtime.ts';
+import type { Runtime } from './runtime/runtime.ts';
 import { Turn } from './runtime/turn.ts';
 import { Dispatcher } from './server/dispatch.ts';
 import { Server } from './server/server.ts';
-import type { ServerLimits } from './server/server.ts';
 import type { Settings } from './settings.ts';
-import type { ListenerAddress } from './settings/listeners.ts';
 
 export interface BrokerOptions {
   readonly runtime: Runtime;
@@ -51,39 +59,44 @@ export interface BrokerOptions {
   readonly logger?: Logger | undefined;
   /** The node cannot go on: its metadata's disk has failed, or a bug was found. By default the error is thrown where nobody catches it. */
   readonly onFatal?: ((error: unknown) => void) | undefined;
+  /** Ends a start that waits for other nodes: `start` rejects then, with all closed. */
+  readonly aborted?: AbortSignal | undefined;
 }
 
 /** How long `stop` waits for requests that are being served. */
 const STOP_GRACE_MS = 3000;
-/** Below its own mark of so many bytes a socket does not tell when it has drained, and whoever waited for that would wait for ever. */
-const OUTPUT_BYTES_LEAST = 65_536;
-const FETCH_SESSION_EVICTION_MS = 120_000;
+/** How long a leave may take in all, and how long no controller may answer meanwhile: a failover takes less. */
+const LEAVE_MS_MAX = 30_000;
+const LEAVE_SILENCE_MS_MAX = 5000;
+/** How long the word that this broker is in service may take to reach its own metadata. */
+const UNFENCED_MS_MAX = 5000;
 const MEMORY_DIRECTORY = '/memory';
-const FETCH_SESSION_ID_MAX = 0x7fff_ffff;
-const securityProtocols = { PLAINTEXT: 0, SSL: 1, SASL_PLAINTEXT: 2, SASL_SSL: 3 } as const;
 
 export class Broker implements Node {
   readonly runtime: Runtime;
   readonly nodeId: number;
   readonly logger: Logger;
-  readonly fetchSessions: FetchSessions;
-  readonly readBuffers = new BufferPool();
-  readonly producerIds: ProducerIds;
-  readonly groups: GroupCoordinator;
-  readonly replicas: Replicas;
+  readonly roles: Roles;
+  readonly controllerChannel: ControllerChannel;
   readonly #staticSettings: Settings;
   readonly #dynamic: DynamicSettings;
   readonly #directories: OpenedDirectories;
-  readonly quorum: Quorum;
-  readonly controllerChannel: ControllerChannel;
   readonly #server: Server;
-  readonly #listeners: ReadonlyMap<string, { readonly address: ListenerAddress; readonly opened: Listener }>;
-  #brokerEpoch = -1;
+  readonly #listeners: NodeListeners;
+  readonly #peers: Peers;
+  readonly #heartbeats: ControllerChannel;
+  readonly #topics: TopicMaker;
+  readonly #lifecycle: BrokerLifecycle;
+  readonly #side: BrokerSide | null;
+  #quorum: Quorum | null = null;
+  readonly #leaderListeners = new Set<() => void>();
+  #left: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
 
   static async start(options: BrokerOptions): Promise<Broker> {
     const runtime = options.memory === true ? { ...options.runtime, disk: new MemoryDisk() } : options.runtime;
     const { settings, logger = silentLogger } = options;
+    const roles = rolesOf(settings);
     const turn = new Turn(runtime.timers);
     const onFatal = options.onFatal ?? ((error: unknown) => runtime.timers.soon(() => { throw error; }));
     const undo: (() => unknown)[] = [];
@@ -95,24 +108,33 @@ export class Broker implements Node {
         dispatch: (connection, frame, returnFrame) => dispatcher!.dispatch(connection, frame, returnFrame),
       });
       undo.push(() => server.stop(0));
-      const listeners = new Map<string, { address: ListenerAddress; opened: Listener }>();
-      for (const address of settings.listeners.broker) listeners.set(address.name, { address, opened: await server.listen({ name: address.name, kind: 'broker' }, address) });
+      const listeners = await NodeListeners.open(server, settings, roles);
 
       const nodeId = settings.get('node.id') ?? 1;
       const paths = options.memory === true ? [MEMORY_DIRECTORY] : options.dataDir !== undefined ? [options.dataDir] : [...(settings.get('log.dirs') ?? settings.get('log.dir'))];
       const metadataPath = options.memory === true || options.dataDir !== undefined ? paths[0]! : (settings.get('metadata.log.dir') ?? paths[0]!);
-      const directories = openDirectories({ runtime, settings, nodeId, paths, metadataPath, clusterId: options.clusterId });
+      const directories = openDirectories({
+        runtime, settings, nodeId, paths, metadataPath, clusterId: options.clusterId, roles, controllerEndpoints: listeners.endpoints('controller'),
+      });
       undo.push(() => directories.all.forEach(({ logs }) => logs.release()));
       for (const { logs } of directories.all) for (const problem of logs.problems) logger.warn(`${logs.path}: ${problem}`);
+      const broker: Broker = new Broker({ runtime, settings, nodeId, logger, turn, directories, server, listeners, roles });
+      undo.push(() => broker.#abandon());
+      dispatcher = new Dispatcher({ apis: servedApis, node: broker, log: logger, onBug: onFatal });
       const quorum = await openQuorum({
         runtime, settings, nodeId, clusterId: directories.clusterId, directory: metadataPath, directoryId: directories.metadata.id, logger, onFailure: onFatal,
+        controllerEndpoints: listeners.endpoints('controller'), peerOf: broker.#peers.at('quorum'),
+        // Controllers must hear each other before one of them can lead.
+        onOpened: (opened) => {
+          broker.#take(opened);
+          server.serve('controller');
+        },
+        ...(options.aborted !== undefined && { aborted: options.aborted }),
       });
       undo.push(() => quorum.close());
-      const broker = new Broker({ runtime, settings, nodeId, logger, turn, directories, quorum, server, listeners });
-      undo.push(() => broker.replicas.close());
-      await broker.#join();
-      dispatcher = new Dispatcher({ apis: servedApis, node: broker, log: logger, onBug: onFatal });
-      server.serve();
+      broker.#take(quorum);
+      server.serve('controller');
+      if (roles.isBroker) await broker.#join(options.aborted);
       return broker;
     } catch (error) {
       for (const step of undo.reverse()) await step();
@@ -121,66 +143,59 @@ export class Broker implements Node {
   }
 
   private constructor(options: {
-    runtime: Runtime; settings: Settings; nodeId: number; logger: Logger; turn: Turn; directories: OpenedDirectories; quorum: Quorum; server: Server;
-    listeners: ReadonlyMap<string, { address: ListenerAddress; opened: Listener }>;
+    runtime: Runtime; settings: Settings; nodeId: number; logger: Logger; turn: Turn; directories: OpenedDirectories; server: Server; listeners: NodeListeners; roles: Roles;
   }) {
-    const { runtime, settings, nodeId, logger, quorum } = options;
+    const { runtime, settings, nodeId, logger, directories, roles } = options;
     this.runtime = runtime;
     this.nodeId = nodeId;
     this.logger = logger;
+    this.roles = roles;
     this.#staticSettings = settings;
     this.#dynamic = new DynamicSettings(settings, nodeId);
-    this.#directories = options.directories;
-    this.quorum = quorum;
+    this.#directories = directories;
     this.#server = options.server;
     this.#listeners = options.listeners;
-    this.controllerChannel = new ControllerChannel({
-      ...CONTROLLER_CHANNEL_DEFAULTS, nodeId, clock: runtime.clock, timers: runtime.timers,
-      leader: () => ({ leaderId: nodeId, epoch: 0, address: null }),
-      onLeader: () => () => {},
-      local: (api, input, { versionMax }) => {
-        const served = servedApis.find((one) => one.api === api && one.listeners !== 'broker');
-        return askSelf(served, api, input, { node: this, connection: this.#self, versionMax });
-      },
-      peerOf: () => { throw new Error('a quorum of one has no peers'); },
+    const image = () => this.image();
+    this.#peers = new Peers({ runtime, settings, nodeId, image });
+    this.controllerChannel = this.#channel('controller');
+    this.#heartbeats = this.#channel('heartbeat');
+    this.#topics = new TopicMaker({
+      settings: () => this.settings, logger, channel: this.controllerChannel,
+      ownController: () => (this.quorum.controller?.isActive === true ? this.quorum.controller : null),
+      imageWith: (isThere, timeoutMs) => imageWith(this, isThere, timeoutMs),
     });
-    this.fetchSessions = new FetchSessions({
-      slotsMax: settings.get('max.incremental.fetch.session.cache.slots'), evictionMs: FETCH_SESSION_EVICTION_MS, newId: () => 1 + runtime.random.below(FETCH_SESSION_ID_MAX),
+    this.#lifecycle = new BrokerLifecycle({
+      nodeId, clusterId: directories.clusterId, incarnationId: runtime.random.uuid(), previousBrokerEpoch: directories.metadata.logs.previousBrokerEpoch,
+      channel: this.#heartbeats, clock: runtime.clock, timers: runtime.timers, logger,
+      describe: () => this.#describe(),
+      metadataOffset: () => this.image().offset,
+      offlineLogDirs: () => directories.all.filter(({ logs }) => logs.offline !== undefined).map(({ id }) => id),
+      cordonedLogDirs: () => [],
+      heartbeatIntervalMs: () => settings.get('broker.heartbeat.interval.ms'),
+      requestTimeoutMs: Math.max(1, Math.floor(settings.get('broker.session.timeout.ms') / 2)),
     });
-    this.producerIds = new ProducerIds(() => quorum.controller.allocateProducerIds(nodeId, this.#brokerEpoch));
-    this.replicas = new Replicas({ runtime, directories: options.directories.all, nodeId, turn: options.turn, logger, settings: () => this.settings });
-    this.groups = new GroupCoordinator({
-      runtime, logger,
-      settings: { get: (name) => this.settings.get(name) as number },
-      ensureTopic: async () => {
-        const outcome = (await quorum.controller.ensureTopics([GROUP_METADATA_TOPIC])).get(GROUP_METADATA_TOPIC);
-        if (outcome !== undefined && outcome.errorCode !== ErrorCode.NONE && outcome.errorCode !== ErrorCode.TOPIC_ALREADY_EXISTS) throw new KafkaError(outcome.errorCode, outcome.errorMessage ?? undefined);
-      },
-      partitionCount: () => this.image().topic(GROUP_METADATA_TOPIC)?.partitions.length ?? this.settings.get('offsets.topic.num.partitions'),
+    this.#side = !roles.isBroker ? null : new BrokerSide({
+      runtime, nodeId, logger, turn: options.turn, directories, image, settings: () => this.settings,
+      allocateProducerIds: () => this.controller.allocateProducerIds(nodeId, this.brokerEpoch),
+      ensureTopics: (names) => this.ensureTopics(names),
     });
   }
 
   // ---- what handlers see
 
-  get brokerEpoch(): number {
-    return this.#brokerEpoch;
-  }
-
-  async ensureTopics(names: readonly string[]): Promise<void> {
-    await this.controller.ensureTopics(names);
-  }
-
-  /** How this node's requests to itself come. */
-  get #self(): ConnectionInfo {
-    return { id: 0, listener: '', listenerKind: 'controller', remoteAddress: '127.0.0.1', localAddress: '127.0.0.1', localPort: 0, principal: 'User:ANONYMOUS', clientSoftwareName: '', clientSoftwareVersion: '' };
-  }
-
   get clusterId(): string {
     return this.#directories.clusterId;
   }
 
+  get quorum(): Quorum {
+    assert(this.#quorum !== null, 'the quorum is looked at before it is open');
+    return this.#quorum;
+  }
+
   get controller(): Controller {
-    return this.quorum.controller;
+    const { controller } = this.quorum;
+    if (controller === null) throw new KafkaError(ErrorCode.NOT_CONTROLLER, 'this node is no controller');
+    return controller;
   }
 
   /** In force now, with what the metadata says on top. */
@@ -189,52 +204,58 @@ export class Broker implements Node {
   }
 
   image(): MetadataImage {
-    return this.quorum.image();
+    return this.#quorum?.image() ?? MetadataImage.EMPTY;
   }
 
   kraftVersion(): number {
     return this.quorum.kraftVersion();
   }
 
+  get brokerEpoch(): number {
+    return this.#lifecycle.epoch;
+  }
+
+  get replicas(): Replicas {
+    return this.#brokerSide.replicas;
+  }
+
+  get fetchSessions(): FetchSessions {
+    return this.#brokerSide.fetchSessions;
+  }
+
+  get readBuffers(): BufferPool {
+    return this.#brokerSide.readBuffers;
+  }
+
+  get producerIds(): ProducerIds {
+    return this.#brokerSide.producerIds;
+  }
+
+  get groups(): GroupCoordinator {
+    return this.#brokerSide.groups;
+  }
+
+  get #brokerSide(): BrokerSide {
+    assert(this.#side !== null, 'a node without the broker role is asked for what brokers have');
+    return this.#side;
+  }
+
+  ensureTopics(names: readonly string[]): Promise<void> {
+    return this.#topics.ensure(names);
+  }
+
   endpointsOf(nodeIds: Iterable<number>, connection: ConnectionInfo): NodeEndpoint[] {
-    const found: NodeEndpoint[] = [];
-    for (const nodeId of nodeIds) {
-      const broker = this.image().brokers.get(nodeId);
-      if (broker === undefined) continue;
-      const endpoint = broker.endpoints.find((one) => one.name === connection.listener);
-      if (endpoint === undefined) continue;
-      // Where nothing else was said, the address that the client came to is one that it can reach.
-      const { host, port } = nodeId === this.nodeId && this.#isUnnamed(connection.listener) ? { host: connection.localAddress, port: connection.localPort } : endpoint;
-      found.push({ nodeId, host, port, rack: broker.rack });
-    }
-    return found;
+    return this.#listeners.endpointsOf(nodeIds, connection, { image: this.image(), nodeId: this.nodeId });
   }
 
-  /** Neither an advertised address nor one to listen on was given for the listener. */
-  #isUnnamed(listener: string): boolean {
-    const host = this.#listeners.get(listener)?.address.host;
-    return !this.#staticSettings.listeners.advertised.has(listener) && isWildcard(host ?? '');
-  }
-
-  /** `host:port` of each listener, for people and for `bootstrap.servers` on this machine. */
+  /** `host:port` of each listener for clients. On a node that is a controller only those of its controller listeners, for `bootstrap.controllers`. */
   get bootstrapServers(): string {
-    return [...this.#listeners.values()]
-      .map(({ address, opened }) => {
-        const { host, port } = this.#advertised(address, opened);
-        return `${host.includes(':') ? `[${host}]` : host}:${port}`;
-      })
-      .join(',');
-  }
-
-  #advertised(address: ListenerAddress, opened: Listener): { host: string; port: number } {
-    const advertised = this.#staticSettings.listeners.advertised.get(address.name);
-    if (advertised !== undefined) return { host: advertised.host, port: advertised.port === 0 ? opened.port : advertised.port };
-    return { host: isWildcard(address.host) ? 'localhost' : address.host, port: opened.port };
+    return this.#listeners.addresses(this.roles.isBroker ? 'broker' : 'controller');
   }
 
   /** The port that each listener really has, by its name. */
   get ports(): ReadonlyMap<string, number> {
-    return new Map([...this.#listeners].map(([name, { opened }]) => [name, opened.port]));
+    return this.#listeners.ports;
   }
 
   /** Bytes of requests that are being served or arriving. */
@@ -242,49 +263,99 @@ export class Broker implements Node {
     return this.#server.budget.bytes;
   }
 
+  /** In service in the eyes of the cluster: registered, and not fenced. A node without the broker role serves as long as a leader of the quorum is known. */
+  get isInService(): boolean {
+    if (this.#stopped !== null || this.#left !== null || this.#quorum === null) return false;
+    if (this.roles.isBroker) return this.image().brokers.get(this.nodeId)?.fenced === false && this.brokerEpoch >= 0;
+    return this.quorum.leader().leaderId >= 0;
+  }
+
   // ---- life
 
-  /** Takes part in the cluster: registers, opens what the metadata assigns to it, loads its coordinators. */
-  async #join(): Promise<void> {
+  #take(quorum: Quorum): void {
+    if (this.#quorum === quorum) return;
+    this.#quorum = quorum;
+    quorum.onLeader(() => {
+      for (const listener of [...this.#leaderListeners]) listener();
+    });
+  }
+
+  /** Takes part in the cluster as a broker: registers, opens what the metadata assign to it, and serves when the cluster says so. */
+  async #join(aborted: AbortSignal | undefined): Promise<void> {
+    const side = this.#brokerSide;
     const { controller } = this.quorum;
-    this.#brokerEpoch = await controller.joinCluster({
-      brokerId: this.nodeId,
-      clusterId: this.clusterId,
-      incarnationId: this.runtime.random.uuid(),
-      listeners: [...this.#listeners.values()].map(({ address, opened }) => ({ name: address.name, ...this.#advertised(address, opened), securityProtocol: securityProtocols[address.securityProtocol] })),
+    const abort = (): void => this.#lifecycle.close();
+    if (aborted?.aborted === true) abort();
+    aborted?.addEventListener('abort', abort);
+    const timeoutMs = this.#staticSettings.get('initial.broker.registration.timeout.ms');
+    // In one commit, where the controller is in this process and nobody else has to hear of it first.
+    const isOwnLeader = this.roles.isAlone && controller?.isActive === true;
+    if (isOwnLeader) this.#lifecycle.joined(await controller.joinCluster(this.#registration()));
+    else await this.#lifecycle.register(timeoutMs);
+    if (!(await imageWith(this, (image) => image.offset >= this.brokerEpoch && image.brokers.get(this.nodeId)?.epoch === this.brokerEpoch, timeoutMs))) {
+      throw new Error(`the metadata have not reached this broker's registration within initial.broker.registration.timeout.ms = ${timeoutMs}`);
+    }
+    const started = side.start(this.image());
+    this.quorum.subscribe((changes) => {
+      this.#peers.apply(changes);
+      return side.follow(changes);
+    });
+    // Groups are loaded when the others have what this node leads, and for that they have to reach it.
+    if (isOwnLeader) await started;
+    this.#server.serve('broker');
+    if (!isOwnLeader) await this.#lifecycle.ready();
+    await imageWith(this, (image) => image.brokers.get(this.nodeId)?.fenced === false, UNFENCED_MS_MAX);
+    aborted?.removeEventListener('abort', abort);
+  }
+
+  #describe(): BrokerDescription {
+    return {
+      listeners: this.#listeners.endpoints('broker'),
       features: SUPPORTED_FEATURES.map(({ name, min, max }) => ({ name, minSupportedVersion: min, maxSupportedVersion: max })),
       rack: this.#staticSettings.get('broker.rack'),
-      isMigratingZkBroker: false,
-      logDirs: this.#directories.all.map(({ id }) => id).sort(),
-      previousBrokerEpoch: this.#directories.metadata.logs.previousBrokerEpoch,
+      logDirs: this.#directories.all.filter(({ logs }) => logs.offline === undefined).map(({ id }) => id).sort(),
+    };
+  }
+
+  #registration(): Parameters<Controller['joinCluster']>[0] {
+    const { listeners, features, rack, logDirs } = this.#describe();
+    return {
+      brokerId: this.nodeId, clusterId: this.clusterId, incarnationId: this.#lifecycle.incarnationId, listeners, features, rack, isMigratingZkBroker: false,
+      logDirs: logDirs!, previousBrokerEpoch: this.#directories.metadata.logs.previousBrokerEpoch,
+    } as Parameters<Controller['joinCluster']>[0];
+  }
+
+  #channel(purpose: string): ControllerChannel {
+    const connection: ConnectionInfo = {
+      id: 0, listener: this.#staticSettings.get('controller.listener.names')?.[0] ?? '', listenerKind: 'controller', remoteAddress: '127.0.0.1', localAddress: '127.0.0.1', localPort: 0,
+      principal: 'User:ANONYMOUS', clientSoftwareName: '', clientSoftwareVersion: '',
+    };
+    return new ControllerChannel({
+      ...CONTROLLER_CHANNEL_DEFAULTS, nodeId: this.nodeId, clock: this.runtime.clock, timers: this.runtime.timers,
+      leader: () => this.#quorum?.leader() ?? { leaderId: -1, epoch: -1, address: null },
+      onLeader: (listener) => {
+        this.#leaderListeners.add(listener);
+        return () => this.#leaderListeners.delete(listener);
+      },
+      local: (api, input, { versionMax }) => {
+        const served = servedApis.find((one) => one.api === api && one.listeners !== 'broker');
+        return askSelf(served, api, input, { node: this, connection, versionMax });
+      },
+      peerOf: this.#peers.at(purpose),
     });
-    const image = this.image();
-    this.replicas.start(image);
-    this.quorum.subscribe((changes) => this.#follow(changes));
-    await this.#lead(image);
-    for (const { logs } of this.#directories.all) void logs.removeDeleted().catch((error: unknown) => this.logger.warn(`${logs.path}: leftovers of deleted partitions stay: ${String(error)}`));
   }
 
-  /** Does what the new metadata asks; whoever caused it is answered when that is done. */
-  async #follow(changes: MetadataChanges): Promise<void> {
-    this.replicas.apply(changes);
-    this.groups.onTopicsDeleted(changes.topicsDeleted);
-    for (const topic of changes.topicsDeleted) {
-      if (topic.name === GROUP_METADATA_TOPIC) topic.partitions.forEach((_, partition) => this.groups.onResignation(partition, null));
-    }
-    if (changes.partitions.some(({ topic }) => topic.name === GROUP_METADATA_TOPIC)) await this.#lead(changes.image);
+  /** Gives leaderships to others and takes no more, where there are others (controlled.shutdown.enable). Part of `stop`; several nodes that stop together leave first. */
+  leave(): Promise<void> {
+    this.#left ??= this.#leave();
+    return this.#left;
   }
 
-  /** Hands the partitions of internal topics that this node leads to their coordinators. */
-  async #lead(image: MetadataImage): Promise<void> {
-    const partitions = image.topic(GROUP_METADATA_TOPIC)?.partitions ?? [];
-    await Promise.all(
-      partitions.map(async ({ leader, leaderEpoch }, index) => {
-        const partition = this.replicas.find(GROUP_METADATA_TOPIC, index);
-        if (leader !== this.nodeId || typeof partition === 'number') return this.groups.onResignation(index, leaderEpoch);
-        await this.groups.onLeadership(index, shardLogOf(partition, this.runtime.clock));
-      }),
-    );
+  async #leave(): Promise<void> {
+    if (!this.roles.isBroker || !this.#staticSettings.get('controlled.shutdown.enable')) return;
+    if (!this.image().aliveBrokers().some((broker) => broker.id !== this.nodeId)) return;
+    const hasLeave = await this.#lifecycle.leave({ timeoutMs: LEAVE_MS_MAX, silenceMs: LEAVE_SILENCE_MS_MAX });
+    if (!hasLeave) this.logger.warn('stops without the leave of the controller: it does not answer, or leaderships stay');
   }
 
   /** Stops serving and closes everything. Rejects when the disk failed while closing. Twice is once. */
@@ -294,42 +365,29 @@ export class Broker implements Node {
   }
 
   async #stop(): Promise<void> {
+    await this.leave();
+    this.#lifecycle.close();
     // Reading ends first: else those who are woken come again at once, and wait again.
     const served = this.#server.stop(STOP_GRACE_MS);
-    for (const partition of this.replicas.partitions()) partition.wakeWatchers();
-    this.groups.close();
+    this.#side?.wakeAll();
+    this.controllerChannel.close();
+    this.#heartbeats.close();
     await served;
     // Whatever fails, the rest is closed too: a lock or a handle that stays would outlive the node in its process.
-    const results = await Promise.allSettled([this.replicas.close()]);
+    const results = await Promise.allSettled([this.#side?.close()]);
     results.push(...(await Promise.allSettled([this.quorum.close()])));
-    results.push(...(await Promise.allSettled(this.#directories.all.map(({ logs }) => logs.close(this.#brokerEpoch)))));
+    this.#peers.close();
+    results.push(...(await Promise.allSettled(this.#directories.all.map(({ logs }) => logs.close(this.brokerEpoch)))));
     const failure = results.find((result) => result.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
   }
-}
 
-function isWildcard(host: string): boolean {
-  return host === '' || host === '0.0.0.0' || host === '::';
-}
-
-function limitsOf(settings: Settings): ServerLimits {
-  const queuedBytesMax = settings.get('queued.max.request.bytes');
-  return {
-    frameBytesMax: settings.get('socket.request.max.bytes'),
-    requestsInFlightMax: settings.get('ottla.connection.inflight.requests'),
-    bytesInFlightMax: settings.get('ottla.connection.inflight.bytes'),
-    outputBytesMax: Math.max(settings.get('ottla.connection.output.bytes'), OUTPUT_BYTES_LEAST),
-    connectionsMax: settings.get('max.connections'),
-    connectionsPerAddressMax: settings.get('max.connections.per.ip'),
-    connectionsPerAddressOverrides: overridesOf(settings.get('max.connections.per.ip.overrides')),
-    bytesInFlightTotalMax: queuedBytesMax > 0 ? queuedBytesMax : settings.get('ottla.inflight.bytes'),
-    idleMsMax: settings.get('connections.max.idle.ms'),
-    firstRequestMsMax: settings.get('ottla.connection.first.request.ms'),
-  };
-}
-
-/** `host:count,...` */
-function overridesOf(text: string): ReadonlyMap<string, number> {
-  const entries = text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
-  return new Map(entries.map((entry) => [entry.slice(0, entry.lastIndexOf(':')), Number(entry.slice(entry.lastIndexOf(':') + 1))]));
+  /** Takes apart what a start that failed has put together, apart from server, quorum and directories. */
+  async #abandon(): Promise<void> {
+    this.#lifecycle.close();
+    this.controllerChannel.close();
+    this.#heartbeats.close();
+    this.#peers.close();
+    await this.#side?.close();
+  }
 }

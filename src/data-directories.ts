@@ -30,8 +30,21 @@ export interface OpenedDirectories {
   readonly metadata: OwnDirectory;
 }
 
+export interface OpenOptions {
+  readonly runtime: Runtime;
+  readonly settings: Settings;
+  readonly nodeId: number;
+  readonly paths: readonly string[];
+  readonly metadataPath: string;
+  readonly clusterId: string | undefined;
+  /** isAlone: an empty directory may be made that of a new cluster. */
+  readonly roles: { readonly isController: boolean; readonly isAlone: boolean };
+  /** Where this node is reached as a controller. */
+  readonly controllerEndpoints: readonly { readonly name: string; readonly host: string; readonly port: number }[];
+}
+
 /** Throws a DataDirectoryError or a DiskError; no lock is kept then. */
-export function openDirectories(options: { runtime: Runtime; settings: Settings; nodeId: number; paths: readonly string[]; metadataPath: string; clusterId: string | undefined }): OpenedDirectories {
+export function openDirectories(options: OpenOptions): OpenedDirectories {
   const { runtime, settings, paths, metadataPath } = options;
   const { disk, random } = runtime;
   const nodeId = options.nodeId;
@@ -43,7 +56,11 @@ export function openDirectories(options: { runtime: Runtime; settings: Settings;
     }
     const owners = opened.map((logs) => ownerOf(disk, logs));
     const known = owners.filter((owner) => owner !== undefined);
-    const clusterId = options.clusterId ?? known[0]?.clusterId ?? random.uuid();
+    const given = options.clusterId ?? known[0]?.clusterId;
+    if (given === undefined && !options.roles.isAlone) {
+      throw new DataDirectoryError(`${metadataPath} is not formatted, and a node of a cluster of several must be told which cluster it is of: format it (ottla format --cluster-id ID --config FILE) or give --cluster-id`);
+    }
+    const clusterId = given ?? random.uuid();
     opened.forEach((logs, i) => checkOwner(logs.path, owners[i], { nodeId, clusterId }));
     const all = opened.map((logs, i) => ({ logs, id: owners[i]?.directoryId ?? give(logs.path, { clusterId, nodeId, directoryId: random.uuid() }, logs.path === metadataPath, options) }));
     return { clusterId, all: all.filter(({ logs }) => paths.includes(logs.path)), metadata: all.find(({ logs }) => logs.path === metadataPath)! };
@@ -76,17 +93,18 @@ function checkOwner(path: string, owner: MetaProperties | undefined, { nodeId, c
 }
 
 /** Formats an empty directory; returns its id. */
-function give(directory: string, owner: { clusterId: string; nodeId: number; directoryId: string }, isMetadata: boolean, { runtime, settings }: { runtime: Runtime; settings: Settings }): string {
+function give(directory: string, owner: { clusterId: string; nodeId: number; directoryId: string }, isMetadata: boolean, options: OpenOptions): string {
+  const { runtime } = options;
   const nowMs = runtime.clock.wallMs();
-  if (isMetadata) formatDirectory({ disk: runtime.disk, directory, ...owner, nowMs, voters: firstVoter(settings, owner) });
+  if (isMetadata) formatDirectory({ disk: runtime.disk, directory, ...owner, nowMs, voters: options.roles.isAlone ? firstVoter(options, owner) : null });
   else writeMetaProperties(runtime.disk, directory, owner, nowMs);
   return owner.directoryId;
 }
 
 /** Without static voters a new node is the first voter of a dynamic quorum of its own (what `kafka-storage format --standalone` makes). */
-function firstVoter(settings: Settings, { nodeId, directoryId }: { nodeId: number; directoryId: string }) {
+function firstVoter({ settings, controllerEndpoints }: OpenOptions, { nodeId, directoryId }: { nodeId: number; directoryId: string }) {
   if (settings.get('controller.quorum.voters').length > 0) return null;
-  const listener = settings.listeners.controller[0];
+  const listener = controllerEndpoints[0];
   const name = listener?.name ?? settings.get('controller.listener.names')?.[0] ?? 'CONTROLLER';
   return {
     kraftVersion: 1,

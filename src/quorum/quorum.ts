@@ -5,6 +5,7 @@
  * is only ever what is committed and durable. `close` leaves a log that a restart reads without recovery.
  * Does not: speak to other voters yet, or open sockets.
  */
+import type { Peer, PeerAddress } from '../peer/peer.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Settings } from '../settings.ts';
@@ -21,7 +22,7 @@ import { MetadataImages, type MetadataListener } from './images.ts';
 import { MetadataError, MetadataLog } from './metadata-log.ts';
 import { type ElectionState, initialState, type Voter } from './raft.ts';
 import { newRecord, type NewRecord } from './records.ts';
-import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
+import { KafkaError } from '../../protocol/errors.ts';
 
 export interface QuorumOptions {
   readonly runtime: Runtime;
@@ -39,13 +40,35 @@ export interface QuorumOptions {
   readonly controllerEndpoints?: readonly Endpoint[];
   /** The disk of the metadata log failed: the node has to stop. */
   readonly onFailure: (error: unknown) => void;
+  /** Other controllers, by the address that the quorum knows. A quorum of one asks for none. */
+  readonly peerOf?: (address: PeerAddress) => Peer;
+  /**
+   * Called once, as soon as the requests of other nodes can be answered and before a leader is known: they must come through, or none ever will be. The node
+   * opens its controller listeners then.
+   */
+  readonly onOpened?: (quorum: Quorum) => void;
+  /** Ends the wait for a leader: `openQuorum` rejects then, with all closed. */
+  readonly aborted?: AbortSignal;
+}
+
+/** An id below 0 and a null address stand for not knowing. */
+export interface QuorumLeader {
+  readonly leaderId: number;
+  readonly epoch: number;
+  readonly address: PeerAddress | null;
 }
 
 export interface Quorum {
   /** The committed metadata as of now. */
   image(): MetadataImage;
-  readonly controller: Controller;
+  /** null on a node without the controller role. */
+  readonly controller: Controller | null;
   kraftVersion(): number;
+  leader(): QuorumLeader;
+  /** Calls back when another leader is known, or none any more. Gives back the way to stop that. */
+  onLeader(listener: () => void): () => void;
+  /** All of the metadata log below it is committed, as far as this node knows. */
+  highWatermark(): number;
   /** Is told of every committed change, in order. Gives back the way to stop that. */
   subscribe(listener: MetadataListener): () => void;
   /** Writes a snapshot of the committed metadata now. */
@@ -121,19 +144,10 @@ function start(options: QuorumOptions, { disk, directory, metadata, images }: Lo
     driver,
     images,
     settings,
-    clock: runtime.clock,
-    timers: runtime.timers,
     random: runtime.random,
     logger,
     nodeId,
     clusterId: options.clusterId,
-    quorum: {
-      kraftVersion: () => kraftVersion,
-      voterIds: () => voters.map((voter) => voter.id),
-      upgradeKraftVersion(level) {
-        if (level !== kraftVersion) throw new KafkaError(ErrorCode.INVALID_UPDATE_VERSION, 'kraft.version is set when a cluster is formatted');
-      },
-    },
     bootstrap: loadBootstrap(disk, options.directory, images.latest),
     registration: controllerRegistration(options),
   });
@@ -144,11 +158,13 @@ function start(options: QuorumOptions, { disk, directory, metadata, images }: Lo
     image: () => images.committed,
     controller,
     kraftVersion: () => kraftVersion,
+    leader: () => ({ leaderId: driver.leaderEpoch === undefined ? -1 : nodeId, epoch: driver.leaderEpoch ?? 0, address: null }),
+    onLeader: () => () => {},
+    highWatermark: () => driver.state.highWatermark ?? 0,
     subscribe: (listener) => images.subscribe(listener),
     snapshot: () => metadata.snapshot(images.committed),
     async close() {
       await driver.close();
-      controller.deactivate();
       await metadata.close();
     },
   };

@@ -43,7 +43,6 @@ export class Server implements ConnectionOwner {
   readonly turn: Turn;
   readonly budget: ByteBudget;
   readonly frames = new BufferPool();
-  readonly pieces = new BufferPool();
   readonly limits: ServerLimits;
   readonly #options: ServerOptions;
   readonly #connections = new Set<Connection>();
@@ -80,14 +79,6 @@ export class Server implements ConnectionOwner {
 
   dispatch(connection: Connection, frame: Buffer, returnFrame?: () => void): void {
     this.#options.dispatch(connection, frame, returnFrame);
-  }
-
-  soon(call: () => void): void {
-    this.#options.timers.soon(call);
-  }
-
-  unanswerable(connection: Connection, error: Error): void {
-    this.#options.log.warn(`closed the connection of ${connection.remoteAddress}:${connection.socket.remotePort} in the middle of an answer: ${error.message}`);
   }
 
   malformed(connection: Connection, reason: string): void {

@@ -33,8 +33,8 @@ async function begin(settings: Record<string, string | number | boolean> = {}): 
   world = new QuorumWorld({ settings });
   ({ quorum } = await world.start());
   node = {
-    runtime: world.runtime, settings: world.settings, nodeId: 1, clusterId: CLUSTER_ID, image: () => quorum.image(), controller: quorum.controller, quorum,
-    ensureTopics: async (names: readonly string[]) => void (await quorum.controller.ensureTopics(names)),
+    runtime: world.runtime, settings: world.settings, nodeId: 1, clusterId: CLUSTER_ID, image: () => quorum.image(), controller: quorum.controller!, quorum,
+    ensureTopics: async (names: readonly string[]) => void (await quorum.controller!.ensureTopics(names)),
     endpointsOf: (ids: Iterable<number>) => [...ids].map((nodeId) => ({ nodeId, host: 'broker', port: 9092, rack: null })),
   } as unknown as Node;
 }
@@ -58,7 +58,7 @@ async function ask<A extends Api<any, any>>(api: A, apiVersion: number, input: I
 }
 
 const versions = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index);
-const create = (...topics: Parameters<typeof newTopic>[]) => quorum.controller.createTopics(topics.map(([name, changes]) => newTopic(name, changes)));
+const create = (...topics: Parameters<typeof newTopic>[]) => quorum.controller!.createTopics(topics.map(([name, changes]) => newTopic(name, changes)));
 const idOf = (name: string): string => quorum.image().topic(name)!.id;
 
 describe('CreateTopics', () => {
@@ -227,7 +227,7 @@ describe('Metadata', () => {
       ['LEADER_NOT_AVAILABLE', -1, [1]], ['LISTENER_NOT_FOUND', -1, [1]],
     ]);
     const epoch = quorum.image().brokers.get(1)!.epoch;
-    await quorum.controller.brokerHeartbeat({ brokerId: 1, brokerEpoch: epoch, currentMetadataOffset: 99, wantFence: true, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: [] });
+    await quorum.controller!.brokerHeartbeat({ brokerId: 1, brokerEpoch: epoch, currentMetadataOffset: 99, wantFence: true, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: [] });
     const gone = await ask(Metadata, 12, { topics: named('t') });
     expect(gone.topics[0]!.partitions[0]).toMatchObject({ leaderId: -1, leaderEpoch: 1, replicaNodes: [1], isrNodes: [], offlineReplicas: [1] });
     expect(errorName(gone.topics[0]!.partitions[0]!.errorCode)).toBe('LEADER_NOT_AVAILABLE');
@@ -302,7 +302,7 @@ describe('DescribeCluster', () => {
   });
 
   it('shows fenced brokers to those who ask for them', async () => {
-    await quorum.controller.registerBroker(world.registration({ brokerId: 2, logDirs: [world.runtime.random.uuid()] }));
+    await quorum.controller!.registerBroker(world.registration({ brokerId: 2, logDirs: [world.runtime.random.uuid()] }));
     const ids = async (includeFencedBrokers: boolean) =>
       (await ask(DescribeCluster, 2, { includeClusterAuthorizedOperations: false, includeFencedBrokers })).brokers.map(({ brokerId, isFenced }) => [brokerId, isFenced]);
     expect(await ids(false)).toEqual([[1, false]]);

@@ -61,21 +61,21 @@ describe.skipIf(!kafkaDataIsThere)('what 4.3.1 left (skipped where ../shared is 
       });
 
     const first = await open();
-    const epoch = await first.controller.joinCluster(world.registration({ clusterId }));
+    const epoch = await first.controller!.joinCluster(world.registration({ clusterId }));
     check(first.image());
     expect(first.image().brokers.get(1)).toMatchObject({ epoch, fenced: false, inControlledShutdown: false });
     expect(first.image().partition('plain', 2)).toMatchObject({ leader: 1, isr: [1] });
     const quorumState = JSON.parse(disk.readFile(`${METADATA}/quorum-state`).toString()) as { leaderEpoch: number };
     expect(quorumState.leaderEpoch).toBe(2);
-    await first.controller.createTopics([newTopic('ours')]);
-    expect(await first.controller.allocateProducerIds(1, epoch)).toEqual({ firstProducerId: 1000, blockSize: 1000 });
+    await first.controller!.createTopics([newTopic('ours')]);
+    expect(await first.controller!.allocateProducerIds(1, epoch)).toEqual({ firstProducerId: 1000, blockSize: 1000 });
     await first.snapshot();
     await first.close();
 
     const second = await open();
-    await second.controller.joinCluster(world.registration({ clusterId, previousBrokerEpoch: epoch }));
+    await second.controller!.joinCluster(world.registration({ clusterId, previousBrokerEpoch: epoch }));
     expect(second.image().topic('ours')!.partitions.length).toBe(1);
-    await second.controller.deleteTopics([second.image().topic('ours')!.id]);
+    await second.controller!.deleteTopics([second.image().topic('ours')!.id]);
     const image = second.image();
     expect(image.producerIds!.nextProducerId).toBe(2000);
     expect([image.scramCredentials.size, image.clientQuotas.size]).toEqual([1, 1]);

@@ -22,18 +22,18 @@ function stateOf(quorum: Quorum): string {
 
 type Step = (life: { world: QuorumWorld; quorum: Quorum; epoch: number }) => Promise<unknown>;
 
-const deleteTopic = (name: string): Step => ({ quorum }) => quorum.controller.deleteTopics([quorum.image().topic(name)!.id]);
+const deleteTopic = (name: string): Step => ({ quorum }) => quorum.controller!.deleteTopics([quorum.image().topic(name)!.id]);
 
 const STEPS: readonly Step[] = [
-  ({ quorum }) => quorum.controller.createTopics([newTopic('a', { numPartitions: 3 })]),
-  ({ quorum, epoch }) => quorum.controller.allocateProducerIds(1, epoch),
-  ({ quorum }) => quorum.controller.createTopics([newTopic('b')]),
+  ({ quorum }) => quorum.controller!.createTopics([newTopic('a', { numPartitions: 3 })]),
+  ({ quorum, epoch }) => quorum.controller!.allocateProducerIds(1, epoch),
+  ({ quorum }) => quorum.controller!.createTopics([newTopic('b')]),
   ({ quorum }) => quorum.snapshot(),
   deleteTopic('a'),
-  ({ quorum }) => quorum.controller.createTopics([newTopic('c', { configs: [{ name: 'retention.ms', value: '5' }] })]),
-  ({ quorum }) => quorum.controller.createPartitions([{ name: 'c', count: 4, assignments: null }]),
+  ({ quorum }) => quorum.controller!.createTopics([newTopic('c', { configs: [{ name: 'retention.ms', value: '5' }] })]),
+  ({ quorum }) => quorum.controller!.createPartitions([{ name: 'c', count: 4, assignments: null }]),
   ({ quorum }) => quorum.snapshot(),
-  ({ quorum, epoch }) => quorum.controller.allocateProducerIds(1, epoch),
+  ({ quorum, epoch }) => quorum.controller!.allocateProducerIds(1, epoch),
   deleteTopic('c'),
   ({ quorum }) => quorum.close(),
 ];

@@ -78,9 +78,9 @@ describe('a restart', () => {
   it('finds everything again, and the leader epochs have grown', async () => {
     const world = new QuorumWorld();
     const first = await world.start();
-    await first.quorum.controller.createTopics([newTopic('a', { numPartitions: 2, configs: [{ name: 'retention.ms', value: '5' }] }), newTopic('b')]);
-    await first.quorum.controller.deleteTopics([first.quorum.image().topic('b')!.id]);
-    await first.quorum.controller.allocateProducerIds(1, first.epoch);
+    await first.quorum.controller!.createTopics([newTopic('a', { numPartitions: 2, configs: [{ name: 'retention.ms', value: '5' }] }), newTopic('b')]);
+    await first.quorum.controller!.deleteTopics([first.quorum.image().topic('b')!.id]);
+    await first.quorum.controller!.allocateProducerIds(1, first.epoch);
     const id = first.quorum.image().topic('a')!.id;
     await first.quorum.close();
 
@@ -90,7 +90,7 @@ describe('a restart', () => {
     expect(second.quorum.image().topicConfig('a')).toEqual(new Map([['retention.ms', '5']]));
     // Out of the in-sync set when the broker was gone, back as its leader: 0 -> 1 -> 2. It stopped cleanly, so the election is clean.
     expect(second.quorum.image().partition('a', 1)).toMatchObject({ leader: 1, isr: [1], leaderEpoch: 2, leaderRecoveryState: 0 });
-    expect(await second.quorum.controller.allocateProducerIds(1, second.epoch)).toEqual({ firstProducerId: 1000, blockSize: 1000 });
+    expect(await second.quorum.controller!.allocateProducerIds(1, second.epoch)).toEqual({ firstProducerId: 1000, blockSize: 1000 });
     expect(second.quorum.image().brokers.get(1)!.epoch).toBe(second.epoch);
     expect(second.epoch).toBeGreaterThan(first.epoch);
     await second.quorum.close();
@@ -99,7 +99,7 @@ describe('a restart', () => {
   it('after a kill elects uncleanly, as the end of the log may be gone', async () => {
     const world = new QuorumWorld();
     const first = await world.start();
-    await first.quorum.controller.createTopics([newTopic('a')]);
+    await first.quorum.controller!.createTopics([newTopic('a')]);
     const second = await world.start();
     expect(second.quorum.image().partition('a', 0)).toMatchObject({ leader: 1, isr: [1], leaderEpoch: 2, leaderRecoveryState: 1, elr: [], lastKnownElr: [] });
     await second.quorum.close();
@@ -130,9 +130,9 @@ describe('a restart', () => {
   it('reads a snapshot and what follows it, and keeps what this version does not interpret', async () => {
     const world = new QuorumWorld();
     const first = await world.start();
-    await first.quorum.controller.createTopics([newTopic('before')]);
+    await first.quorum.controller!.createTopics([newTopic('before')]);
     await first.quorum.snapshot();
-    await first.quorum.controller.createTopics([newTopic('after')]);
+    await first.quorum.controller!.createTopics([newTopic('after')]);
     await first.quorum.close();
     expect(world.disk.list(METADATA).filter((name) => name.endsWith('.checkpoint'))).toEqual(['00000000000000000015-0000000001.checkpoint']);
     const second = await world.start({ previousBrokerEpoch: first.epoch });
@@ -154,7 +154,7 @@ describe('what is committed', () => {
       await new Promise<void>((resolve) => (release = resolve));
       log.push('end');
     });
-    const create = (name: string) => quorum.controller.createTopics([newTopic(name)]).then(() => log.push(`answered ${name}`));
+    const create = (name: string) => quorum.controller!.createTopics([newTopic(name)]).then(() => log.push(`answered ${name}`));
     // Both decisions are in the log before this turn ends: one commit, one publication.
     const both = Promise.all([create('a'), create('b')]);
     while (log.length === 0) await new Promise(setImmediate);
@@ -170,7 +170,7 @@ describe('what is committed', () => {
   it('is decided on in the order of the calls, on what came before', async () => {
     const world = new QuorumWorld();
     const { quorum } = await world.start();
-    const { controller } = quorum;
+    const controller = quorum.controller!;
     const [first, second] = await Promise.all([controller.createTopics([newTopic('a')]), controller.createTopics([newTopic('a')])]);
     expect([first[0]!.errorCode, second[0]!.errorCode]).toEqual([ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS]);
     const id = quorum.image().topic('a')!.id;
@@ -184,14 +184,14 @@ describe('what is committed', () => {
     const disk = new MemoryDisk();
     const world = new QuorumWorld({ disk });
     const { quorum } = await world.start();
-    await quorum.controller.createTopics([newTopic('a')]);
+    await quorum.controller!.createTopics([newTopic('a')]);
     const published: string[] = [];
     quorum.subscribe(({ topicsCreated }) => void published.push(...topicsCreated.map((topic) => topic.name)));
     disk.setBytesMax(0);
-    await expect(quorum.controller.createTopics([newTopic('b', { numPartitions: 50 })])).rejects.toThrow(expect.objectContaining({ code: ErrorCode.KAFKA_STORAGE_ERROR }));
+    await expect(quorum.controller!.createTopics([newTopic('b', { numPartitions: 50 })])).rejects.toThrow(expect.objectContaining({ code: ErrorCode.KAFKA_STORAGE_ERROR }));
     expect(topicNames(quorum)).toEqual(['a']);
     disk.setBytesMax(Infinity);
-    const [result] = await quorum.controller.createTopics([newTopic('b')]);
+    const [result] = await quorum.controller!.createTopics([newTopic('b')]);
     expect(result!.errorCode).toBe(ErrorCode.NONE);
     expect([published, world.failure]).toEqual([['b'], undefined]);
     await quorum.close();
@@ -205,12 +205,12 @@ describe('what is committed', () => {
     const world = new QuorumWorld({ disk });
     const { quorum } = await world.start();
     disk.fault = (call) => (call.kind === 'sync' ? { code: 'EIO' } : undefined);
-    const create = quorum.controller.createTopics([newTopic('a')]);
+    const create = quorum.controller!.createTopics([newTopic('a')]);
     await expect(create).rejects.toThrow(expect.objectContaining({ code: ErrorCode.KAFKA_STORAGE_ERROR }));
     disk.fault = undefined;
     expect(world.failure).toBeDefined();
     expect(topicNames(quorum)).toEqual([]);
-    await expect(quorum.controller.createTopics([newTopic('a')])).rejects.toThrow(expect.objectContaining({ code: ErrorCode.NOT_CONTROLLER }));
+    await expect(quorum.controller!.createTopics([newTopic('a')])).rejects.toThrow(expect.objectContaining({ code: ErrorCode.NOT_CONTROLLER }));
   });
 });
 
@@ -222,8 +222,8 @@ describe('snapshots and retention', () => {
     const { quorum } = await world.start();
     const sizes: number[] = [];
     for (let index = 0; index < 60; index++) {
-      const [created] = await quorum.controller.createTopics([newTopic(`topic-${index}`, { numPartitions: 4 })]);
-      if (index % 2 === 1) await quorum.controller.deleteTopics([created!.topicId!]);
+      const [created] = await quorum.controller!.createTopics([newTopic(`topic-${index}`, { numPartitions: 4 })]);
+      if (index % 2 === 1) await quorum.controller!.deleteTopics([created!.topicId!]);
       // A snapshot is written beside the answers; what is looked at here is what it leaves.
       await quorum.snapshot();
       sizes.push(world.disk.list(METADATA).reduce((sum, name) => sum + world.disk.status(`${METADATA}/${name}`)!.sizeBytes, 0));
@@ -251,7 +251,7 @@ describe('snapshots and retention', () => {
   it('are taken at once by size, without being asked for', async () => {
     const world = new QuorumWorld({ settings: { 'metadata.log.max.record.bytes.between.snapshots': 3_000 } });
     const { quorum } = await world.start();
-    for (let index = 0; index < 20; index++) await quorum.controller.createTopics([newTopic(`topic-${index}`, { numPartitions: 4 })]);
+    for (let index = 0; index < 20; index++) await quorum.controller!.createTopics([newTopic(`topic-${index}`, { numPartitions: 4 })]);
     await quorum.close();
     expect(world.disk.list(METADATA).filter((name) => name.endsWith('.checkpoint')).length).toBeGreaterThan(1);
   });
@@ -259,10 +259,10 @@ describe('snapshots and retention', () => {
   it('are taken by age', async () => {
     const world = new QuorumWorld({ settings: { 'metadata.log.max.snapshot.interval.ms': 1_000 } });
     const { quorum } = await world.start();
-    await quorum.controller.createTopics([newTopic('a')]);
+    await quorum.controller!.createTopics([newTopic('a')]);
     expect(world.disk.list(METADATA).some((name) => name.endsWith('.checkpoint'))).toBe(false);
     world.nowMs += 1_001;
-    await quorum.controller.createTopics([newTopic('b')]);
+    await quorum.controller!.createTopics([newTopic('b')]);
     await quorum.close();
     expect(world.disk.list(METADATA).filter((name) => name.endsWith('.checkpoint'))).toEqual(['00000000000000000017-0000000001.checkpoint']);
   });
@@ -272,7 +272,7 @@ describe('a directory that cannot be used', () => {
   async function left({ isKilled = false } = {}): Promise<QuorumWorld> {
     const world = new QuorumWorld();
     const { quorum } = await world.start();
-    for (const name of ['a', 'b', 'c']) await quorum.controller.createTopics([newTopic(name)]);
+    for (const name of ['a', 'b', 'c']) await quorum.controller!.createTopics([newTopic(name)]);
     if (!isKilled) await quorum.close();
     return world;
   }

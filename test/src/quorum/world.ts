@@ -72,7 +72,7 @@ export class QuorumWorld {
   /** A quorum with its one broker in service. */
   async start(changes: Partial<Registration> = {}): Promise<{ quorum: Quorum; epoch: number }> {
     const quorum = await this.open();
-    return { quorum, epoch: await quorum.controller.joinCluster(this.registration(changes)) };
+    return { quorum, epoch: await quorum.controller!.joinCluster(this.registration(changes)) };
   }
 }
 

@@ -1,0 +1,108 @@
+/**
+ * What a node has as a broker: its replicas, its coordinators and what serves clients, following the metadata.
+ *
+ * Promises: after `start` the logs that the metadata assign to this node are open and the groups whose partition it leads are loaded; from then on each change of
+ * the metadata is acted upon before whoever caused it in this process is answered. A coordinator serves as long as its partition's leadership lasts: it loads
+ * before it answers, and ends with the leader epoch.
+ * Does not register, open ports, or decide what is where.
+ */
+import { BufferPool } from '../../storage/buffer-pool.ts';
+import { GroupCoordinator } from '../coordinator/group-coordinator.ts';
+import type { OpenedDirectories } from '../data-directories.ts';
+import type { MetadataChanges } from '../quorum/changes.ts';
+import type { MetadataImage } from '../quorum/image.ts';
+import { GROUP_METADATA_TOPIC } from '../quorum/topic-names.ts';
+import { FetchSessions } from '../replica/fetch-sessions.ts';
+import { ProducerIds } from '../replica/producer-ids.ts';
+import type { ProducerIdBlock } from '../replica/producer-ids.ts';
+import { Replicas } from '../replica/replicas.ts';
+import { shardLogOf } from '../replica/shard-log.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Turn } from '../runtime/turn.ts';
+import type { Settings } from '../settings.ts';
+
+const FETCH_SESSION_EVICTION_MS = 120_000;
+const FETCH_SESSION_ID_MAX = 0x7fff_ffff;
+
+export interface BrokerSideOptions {
+  readonly runtime: Runtime;
+  readonly nodeId: number;
+  readonly logger: Logger;
+  readonly turn: Turn;
+  readonly directories: OpenedDirectories;
+  /** In force now. */
+  readonly settings: () => Settings;
+  readonly image: () => MetadataImage;
+  readonly allocateProducerIds: () => Promise<ProducerIdBlock>;
+  readonly ensureTopics: (names: readonly string[]) => Promise<void>;
+}
+
+export class BrokerSide {
+  readonly fetchSessions: FetchSessions;
+  readonly readBuffers = new BufferPool();
+  readonly producerIds: ProducerIds;
+  readonly replicas: Replicas;
+  readonly groups: GroupCoordinator;
+  readonly #options: BrokerSideOptions;
+
+  constructor(options: BrokerSideOptions) {
+    const { runtime, nodeId, logger, turn, directories, settings, image } = options;
+    this.#options = options;
+    this.fetchSessions = new FetchSessions({
+      slotsMax: settings().get('max.incremental.fetch.session.cache.slots'), evictionMs: FETCH_SESSION_EVICTION_MS, newId: () => 1 + runtime.random.below(FETCH_SESSION_ID_MAX),
+    });
+    this.producerIds = new ProducerIds(options.allocateProducerIds);
+    this.replicas = new Replicas({ runtime, directories: directories.all, nodeId, turn, logger, settings });
+    this.groups = new GroupCoordinator({
+      runtime, logger,
+      settings: { get: (name) => settings().get(name) as number },
+      ensureTopic: () => options.ensureTopics([GROUP_METADATA_TOPIC]),
+      partitionCount: () => image().topic(GROUP_METADATA_TOPIC)?.partitions.length ?? settings().get('offsets.topic.num.partitions'),
+    });
+  }
+
+  async start(image: MetadataImage): Promise<void> {
+    const { directories, logger } = this.#options;
+    this.replicas.start(image);
+    const partitions = image.topic(GROUP_METADATA_TOPIC)?.partitions ?? [];
+    await Promise.all(partitions.map((_, partition) => this.#coordinate(image, partition)));
+    for (const { logs } of directories.all) void logs.removeDeleted().catch((error: unknown) => logger.warn(`${logs.path}: leftovers of deleted partitions stay: ${String(error)}`));
+  }
+
+  /** Does what the new metadata ask. */
+  async follow(changes: MetadataChanges): Promise<void> {
+    this.replicas.apply(changes);
+    this.groups.onTopicsDeleted(changes.topicsDeleted);
+    for (const topic of changes.topicsDeleted) {
+      if (topic.name === GROUP_METADATA_TOPIC) topic.partitions.forEach((_, partition) => this.groups.onResignation(partition, null));
+    }
+    const loaded: Promise<void>[] = [];
+    for (const { topic, partition, before } of changes.partitions) {
+      if (topic.name !== GROUP_METADATA_TOPIC) continue;
+      const coordinating = this.#coordinate(changes.image, partition);
+      // A partition that is new has nothing to load, and who made it counts on it. One that has moved is loaded while other changes go on.
+      if (before === undefined) loaded.push(coordinating);
+    }
+    await Promise.all(loaded);
+  }
+
+  /** Hands the partition to its coordinator, or takes it away. Resolves when it is loaded, if it is to be. */
+  async #coordinate(image: MetadataImage, index: number): Promise<void> {
+    const { nodeId, runtime } = this.#options;
+    const { leader, leaderEpoch } = image.partition(GROUP_METADATA_TOPIC, index)!;
+    const partition = this.replicas.find(GROUP_METADATA_TOPIC, index);
+    if (leader !== nodeId || typeof partition === 'number') return this.groups.onResignation(index, leaderEpoch);
+    await this.groups.onLeadership(index, shardLogOf(partition, runtime.clock));
+  }
+
+  /** Those who wait are answered, and nothing that waits is begun any more. */
+  wakeAll(): void {
+    for (const partition of this.replicas.partitions()) partition.wakeWatchers();
+    this.groups.close();
+  }
+
+  close(): Promise<void> {
+    return this.replicas.close();
+  }
+}
