@@ -22,7 +22,7 @@ import { MetadataImages, type MetadataListener } from './images.ts';
 import { MetadataError, MetadataLog } from './metadata-log.ts';
 import { type ElectionState, initialState, type Voter } from './raft.ts';
 import { newRecord, type NewRecord } from './records.ts';
-import { KafkaError } from '../../protocol/errors.ts';
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 
 export interface QuorumOptions {
   readonly runtime: Runtime;
@@ -144,10 +144,19 @@ function start(options: QuorumOptions, { disk, directory, metadata, images }: Lo
     driver,
     images,
     settings,
+    clock: runtime.clock,
+    timers: runtime.timers,
     random: runtime.random,
     logger,
     nodeId,
     clusterId: options.clusterId,
+    quorum: {
+      kraftVersion: () => kraftVersion,
+      voterIds: () => voters.map((voter) => voter.id),
+      upgradeKraftVersion(level) {
+        if (level !== kraftVersion) throw new KafkaError(ErrorCode.INVALID_UPDATE_VERSION, 'kraft.version is set when a cluster is formatted');
+      },
+    },
     bootstrap: loadBootstrap(disk, options.directory, images.latest),
     registration: controllerRegistration(options),
   });
@@ -165,6 +174,7 @@ function start(options: QuorumOptions, { disk, directory, metadata, images }: Lo
     snapshot: () => metadata.snapshot(images.committed),
     async close() {
       await driver.close();
+      controller.deactivate();
       await metadata.close();
     },
   };

@@ -81,6 +81,14 @@ export class Server implements ConnectionOwner {
     this.#options.dispatch(connection, frame, returnFrame);
   }
 
+  soon(call: () => void): void {
+    this.#options.timers.soon(call);
+  }
+
+  unanswerable(connection: Connection, error: Error): void {
+    this.#options.log.warn(`closed the connection of ${connection.remoteAddress}:${connection.socket.remotePort} in the middle of an answer: ${error.message}`);
+  }
+
   malformed(connection: Connection, reason: string): void {
     this.#options.log.warn(`connection ${connection.id} from ${connection.remoteAddress} closed: ${reason}`);
   }
