@@ -100,12 +100,12 @@ function append(
   return draft;
 }
 
-/**
- * A large frame that holds one batch and nothing else to speak of goes back to its pool once the batch is written. Where several partitions share a frame, a
- * part of it may be kept for readers at the tail.
- */
+/** A large frame goes back to its pool once the batches of all its partitions are written; when one of them is refused or kept, it is garbage. */
 function frameRelease({ topicData }: Request, { returnFrame }: RequestContext): (() => void) | undefined {
-  return returnFrame !== undefined && topicData.length === 1 && topicData[0]!.partitionData.length === 1 ? returnFrame : undefined;
+  if (returnFrame === undefined) return undefined;
+  let unwritten = 0;
+  for (const { partitionData } of topicData) unwritten += partitionData.length;
+  return unwritten === 1 ? returnFrame : () => void (--unwritten === 0 && returnFrame());
 }
 
 function refused(index: number, errorCode: ErrorCode): Draft {

@@ -29,6 +29,23 @@ describe('BufferPool', () => {
     for (const buffer of taken) buffers.give(buffer);
     expect(buffers.idleBytes).toBe(3 * 65_536);
   });
+
+  test('lets go of the size that was longest unused for one that is used', () => {
+    const buffers = new BufferPool({ idleBytesMax: 8 * 65_536 });
+    const large = [buffers.take(3 * 65_536), buffers.take(3 * 65_536)];
+    const middle = buffers.take(2 * 65_536);
+    for (const buffer of [...large, middle]) buffers.give(buffer);
+    expect(buffers.idleBytes).toBe(8 * 65_536);
+    const small = [1, 2, 3, 4].map(() => buffers.take(65_536));
+    for (const buffer of small) buffers.give(buffer);
+    // One large one has gone for three small ones, the other for the fourth; the middle one is still there.
+    expect(buffers.idleBytes).toBe(6 * 65_536);
+    expect(buffers.take(2 * 65_536)).toBe(middle);
+    expect(small).toContain(buffers.take(65_536));
+    expect(large).not.toContain(buffers.take(3 * 65_536));
+    buffers.give(Buffer.alloc(9 * 65_536));
+    expect(buffers.idleBytes).toBe(3 * 65_536);
+  });
 });
 
 async function logOf(records: number): Promise<Log> {
