@@ -43,6 +43,7 @@ export class Server implements ConnectionOwner {
   readonly turn: Turn;
   readonly budget: ByteBudget;
   readonly frames = new BufferPool();
+  readonly pieces = new BufferPool();
   readonly limits: ServerLimits;
   readonly #options: ServerOptions;
   readonly #connections = new Set<Connection>();
