@@ -260,18 +260,24 @@ export class Log implements LogEvents {
    * epoch beyond `leaderEpoch`, which this replica has not heard of yet, are left out.
    * CORRUPT_MESSAGE: a checksum does not match; OFFSET_OUT_OF_RANGE: they begin before the log's end, or go backwards; KAFKA_STORAGE_ERROR.
    */
-  appendAsFollower(batches: Buffer, options: { readonly leaderEpoch: number; readonly nowMs: number }): AppendResult {
+  appendAsFollower(batches: Buffer, options: Pick<AppendOptions, 'leaderEpoch' | 'nowMs' | 'release'>): AppendResult {
     const log = this.#state;
     if (log.closed || this.#writer.trouble() !== undefined) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
     let end = 0;
     let nextOffset = log.logEndOffset;
+    let lastEpoch = log.latestEpoch;
     let maxTimestamp = -1;
     while (end + HEADER_BYTES <= batches.length) {
       const size = storedSize(batches, end);
-      if (size < HEADER_BYTES) return this.#refuse(ErrorCode.CORRUPT_MESSAGE);
-      if (end + size > batches.length || batch.partitionLeaderEpoch(batches, end) > options.leaderEpoch) break;
+      if (size < HEADER_BYTES || batch.magic(batches, end) !== 2) return this.#refuse(ErrorCode.CORRUPT_MESSAGE);
+      const epoch = batch.partitionLeaderEpoch(batches, end);
+      if (end + size > batches.length || epoch > options.leaderEpoch) break;
       if (!storedCrcMatches(batches, end)) return this.#refuse(ErrorCode.CORRUPT_MESSAGE);
       if (batch.baseOffset(batches, end) < nextOffset) return this.#refuse(ErrorCode.OFFSET_OUT_OF_RANGE);
+      // Neither offset nor epoch is under the checksum: what is said of them is held against the log.
+      if (batch.lastOffsetDelta(batches, end) < 0 || batch.nextOffset(batches, end) >= Number.MAX_SAFE_INTEGER) return this.#refuse(ErrorCode.CORRUPT_MESSAGE);
+      if (epoch >= 0 && epoch < lastEpoch) return this.#refuse(ErrorCode.CORRUPT_MESSAGE);
+      lastEpoch = Math.max(lastEpoch, epoch);
       nextOffset = batch.nextOffset(batches, end);
       maxTimestamp = Math.max(maxTimestamp, batch.maxTimestamp(batches, end));
       end += size;
@@ -280,7 +286,7 @@ export class Log implements LogEvents {
     if (end === 0) return taken;
     const baseOffset = batch.baseOffset(batches, 0);
     if (!this.#rollIfDue({ bytes: end, maxTimestamp, baseOffset, lastOffset: nextOffset - 1, nowMs: options.nowMs })) return this.#refuse(ErrorCode.KAFKA_STORAGE_ERROR);
-    this.#enqueue(end === batches.length ? batches : batches.subarray(0, end), baseOffset, nextOffset, options.nowMs);
+    this.#enqueue(end === batches.length ? batches : batches.subarray(0, end), baseOffset, nextOffset, options.nowMs, options.release);
     return { ...taken, baseOffset };
   }
 

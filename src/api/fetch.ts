@@ -2,8 +2,8 @@
  * Fetch: records from the log, in every version that Kafka serves, with sessions (KIP-227), topic ids (KIP-516), leader hints (KIP-951).
  *
  * Promises: `records` are views of the log or of its tail in memory, and go to the socket as they are; of one connection one fetch at a time is read or waits,
- * and the next when its answer has left, so that a client that asks a thousand times and takes nothing costs one answer. Does not serve followers
- * yet: a fetch with a replica id is refused.
+ * and the next when its answer has left, so that a client that asks a thousand times and takes nothing costs one answer. A fetch with a replica id is a
+ * follower's: it reads all that is written, and what it asks for says what it has. Consumers may read from followers (KIP-392) since version 11.
  */
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { Input, Value } from '../../protocol/schema.ts';
@@ -20,7 +20,11 @@ type Response = Input<typeof Fetch.response>;
 
 const TOPIC_IDS_SINCE = 13; // KIP-516
 const LEADER_HINTS_SINCE = 16; // KIP-951
+const FROM_FOLLOWERS_SINCE = 11; // KIP-392
+const REPLICA_STATE_SINCE = 15; // KIP-903
 const READ_COMMITTED = 1;
+/** The only replica id below 0 that is a consumer's; -2 reads like a follower and says nothing of itself. */
+const CONSUMER = -1;
 
 export const fetchApis = [
   serve(Fetch, '4-18', {
@@ -35,11 +39,12 @@ const lastSent = new WeakMap<ConnectionInfo, Promise<void>>();
 async function handle(request: Request, context: RequestContext): Promise<Response> {
   const { node, apiVersion } = context;
   const usesTopicIds = apiVersion >= TOPIC_IDS_SINCE;
-  const replicaId = request.replicaId >= 0 ? request.replicaId : request.replicaState.replicaId;
-  if (replicaId >= 0) return { throttleTimeMs: 0, errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, sessionId: 0, responses: [] };
+  const { replicaId, brokerEpoch } = readerOf(request, apiVersion);
+  const isFollower = replicaId >= 0;
   const fetch = node.fetchSessions.open(
     { sessionId: request.sessionId, sessionEpoch: request.sessionEpoch, usesTopicIds, partitions: askedPartitions(request, node, usesTopicIds), forgotten: forgotten(request) },
     node.runtime.clock.monotonicMs(),
+    { isFollower },
   );
   if (fetch.errorCode !== ErrorCode.NONE) return { throttleTimeMs: 0, errorCode: fetch.errorCode, sessionId: 0, responses: [] };
   const before = lastSent.get(context.connection);
@@ -55,19 +60,31 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
     maxWaitMs: request.maxWaitMs,
     minBytes: request.minBytes,
     maxBytes: request.maxBytes,
-    readCommitted: request.isolationLevel === READ_COMMITTED,
-    maxBytesOfBroker: node.settings.get('fetch.max.bytes'),
+    readCommitted: request.isolationLevel === READ_COMMITTED && replicaId === CONSUMER,
+    readsToEnd: replicaId !== CONSUMER,
+    maxBytesOfBroker: isFollower ? request.maxBytes : node.settings.get('fetch.max.bytes'),
     timers: node.runtime.timers,
     buffers: node.readBuffers,
+    slices: true,
     find: (asked) => node.replicas.findForFetch(asked, usesTopicIds),
+    leaderOf: (asked) => node.replicas.leaderOf(asked),
+    follower: isFollower ? node.replicas.readerFor(replicaId, brokerEpoch) : null,
+    leaderOnly: isFollower || (replicaId === CONSUMER && apiVersion < FROM_FOLLOWERS_SINCE),
+    preferredReplica: replicaId === CONSUMER && apiVersion >= FROM_FOLLOWERS_SINCE ? node.replicas.preferredReplica(request.rackId) : null,
   });
+  if (isFollower) node.replicas.recordThrottled(answers);
   const { sessionId, chosen } = fetch.select(
     answers.map((answer) => ({
       errorCode: answer.errorCode, highWatermark: answer.highWatermark, logStartOffset: answer.logStartOffset,
-      recordsBytes: answer.recordsBytes, notable: answer.divergingEpoch !== null,
+      recordsBytes: answer.recordsBytes, notable: answer.divergingEpoch !== null || answer.preferredReplica >= 0,
     })),
   );
   return toResponse(answers.filter((_, i) => chosen[i]), sessionId, context);
+}
+
+/** KIP-903 moved the id, and added the epoch. */
+function readerOf({ replicaId, replicaState }: Request, apiVersion: number): { replicaId: number; brokerEpoch: number } {
+  return apiVersion < REPLICA_STATE_SINCE ? { replicaId, brokerEpoch: -1 } : { replicaId: replicaState.replicaId, brokerEpoch: replicaState.replicaEpoch };
 }
 
 function askedPartitions(request: Request, node: Node, usesTopicIds: boolean): FetchPartition[] {
@@ -116,7 +133,7 @@ function toResponse(answers: readonly ReadAnswer[], sessionId: number, { apiVers
       lastStableOffset: answer.lastStableOffset,
       logStartOffset: answer.logStartOffset,
       abortedTransactions: answer.abortedTransactions,
-      preferredReadReplica: -1,
+      preferredReadReplica: answer.preferredReplica,
       records: answer.records,
       ...(answer.divergingEpoch !== null && { divergingEpoch: answer.divergingEpoch }),
       ...(currentLeader !== null && { currentLeader }),

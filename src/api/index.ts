@@ -10,6 +10,7 @@ import { findCoordinatorApis } from './find-coordinator.ts';
 import { groupApis } from './groups.ts';
 import { listOffsetsApis } from './list-offsets.ts';
 import { metadataApis } from './metadata.ts';
+import { offsetForLeaderEpochApis } from './offset-for-leader-epoch.ts';
 import { offsetApis } from './offsets.ts';
 import { produceApis } from './produce.ts';
 import { producerIdApis } from './producer-ids.ts';
@@ -20,6 +21,6 @@ import { versionApis } from './versions.ts';
 
 /** By API key. */
 export const servedApis: readonly Served[] = [
-  ...produceApis, ...fetchApis, ...listOffsetsApis, ...metadataApis, ...topicApis, ...clusterApis, ...configApis, ...producerIdApis, ...findCoordinatorApis,
+  ...produceApis, ...fetchApis, ...listOffsetsApis, ...offsetForLeaderEpochApis, ...metadataApis, ...topicApis, ...clusterApis, ...configApis, ...producerIdApis, ...findCoordinatorApis,
   ...groupApis, ...offsetApis, ...configChangeApis, ...controllerApis, ...reassignmentApis, ...featureApis, ...versionApis(() => servedApis), ...envelopeApis(() => servedApis),
 ].sort((left, right) => left.api.key - right.api.key);

@@ -32,8 +32,11 @@ const EARLIEST_PENDING_UPLOAD = -6;
 const sinceVersion = new Map([[MAX_TIMESTAMP, 7], [EARLIEST_LOCAL, 8], [LATEST_TIERED, 9], [EARLIEST_PENDING_UPLOAD, 11]]);
 
 const LEADER_EPOCHS_SINCE = 4; // KIP-320
+const OFFSET_NOT_AVAILABLE_SINCE = 5; // KIP-207
 const READ_COMMITTED = 1;
 const CONSUMER = -1;
+/** Asks any replica, for whoever looks into a cluster. */
+const DEBUGGING = -2;
 
 export const listOffsetsApis = [
   serve(ListOffsets, '1-11', {
@@ -72,16 +75,22 @@ async function look(topic: string, asked: Request['topics'][number]['partitions'
   if ((sinceVersion.get(timestamp) ?? 0) > apiVersion || timestamp < EARLIEST_PENDING_UPLOAD) return refused(partitionIndex, ErrorCode.UNSUPPORTED_VERSION);
   const partition = node.replicas.find(topic, partitionIndex);
   if (typeof partition === 'number') return refused(partitionIndex, partition);
-  const refusal = partition.checkLeader(asked.currentLeaderEpoch);
+  const refusal = request.replicaId === DEBUGGING ? partition.checkEpoch(asked.currentLeaderEpoch) : partition.checkLeader(asked.currentLeaderEpoch);
   if (refusal !== ErrorCode.NONE) return refused(partitionIndex, refusal);
   if (partition.log.failed) return refused(partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR);
-  const found = await locate(partition, timestamp, visibleEnd(partition, request));
+  const end = visibleEnd(partition, request);
+  // A new leader does not know yet how far its predecessor had committed: what it could tell might be less than a consumer has seen (KIP-207).
+  const isSettled = partition.unsettledSince === null || end >= partition.unsettledSince;
+  const notAvailable = (): PartitionResponse => refused(partitionIndex, apiVersion >= OFFSET_NOT_AVAILABLE_SINCE ? ErrorCode.OFFSET_NOT_AVAILABLE : ErrorCode.LEADER_NOT_AVAILABLE);
+  if (timestamp === LATEST && !isSettled) return notAvailable();
+  const found = await locate(partition, timestamp, end);
+  if (found === BEYOND_END && !isSettled) return notAvailable();
   return { partitionIndex, errorCode: ErrorCode.NONE, timestamp: found.timestamp, offset: found.offset, ...(apiVersion >= LEADER_EPOCHS_SINCE && { leaderEpoch: found.leaderEpoch }) };
 }
 
 /** Where the asker's view of the log ends. */
 function visibleEnd({ log }: Partition, request: Request): number {
-  if (request.replicaId !== CONSUMER) return log.logEndOffset;
+  if (request.replicaId !== CONSUMER) return log.writtenEndOffset;
   return request.isolationLevel === READ_COMMITTED ? log.lastStableOffset : log.highWatermark;
 }
 
@@ -92,6 +101,8 @@ interface Found {
 }
 
 const NOTHING: Found = { timestamp: -1, offset: -1, leaderEpoch: -1 };
+/** There is such a record, or may be, and the asker cannot see it yet. */
+const BEYOND_END: Found = { ...NOTHING };
 
 async function locate(partition: Partition, timestamp: number, end: number): Promise<Found> {
   const { log } = partition;
@@ -117,7 +128,8 @@ async function locate(partition: Partition, timestamp: number, end: number): Pro
 }
 
 function foundBefore(end: number, found: FoundOffset | undefined): Found {
-  return found === undefined || found.offset >= end ? NOTHING : { timestamp: found.timestampMs, offset: found.offset, leaderEpoch: found.leaderEpoch };
+  if (found === undefined || found.offset >= end) return BEYOND_END;
+  return { timestamp: found.timestampMs, offset: found.offset, leaderEpoch: found.leaderEpoch };
 }
 
 function epochAt({ log }: Partition, offset: number): number {

@@ -3,7 +3,7 @@
  *
  * Promises: a session's answer leaves out a partition that has no data, no error and the same high watermark and log start offset as last
  * told; partitions that gave data go to the end of the line, so that none starves. Sessions are bounded (max.incremental.fetch.session.cache.slots): when full,
- * one is pushed out that was not used for the eviction time, else the client gets no session and loses nothing but bytes.
+ * one is pushed out that was not used for the eviction time, or for a follower one of a consumer, else the client gets no session and loses nothing but bytes.
  * Does not read logs and does not wait.
  */
 import { ErrorCode } from '../../protocol/errors.ts';
@@ -42,7 +42,7 @@ interface Session {
   epoch: number;
   readonly usesTopicIds: boolean;
   readonly partitions: Map<string, Remembered>;
-  readonly createdMs: number;
+  readonly isFollower: boolean;
   usedMs: number;
 }
 
@@ -88,17 +88,18 @@ export class FetchSessions {
     return this.#sessions.size;
   }
 
-  open(ask: FetchAsk, nowMs: number): FetchContext {
+  /** A follower's session is not pushed out for a consumer's, unless it is idle. */
+  open(ask: FetchAsk, nowMs: number, { isFollower = false }: { readonly isFollower?: boolean } = {}): FetchContext {
     if (ask.sessionEpoch === INITIAL_EPOCH || ask.sessionEpoch === FINAL_EPOCH) {
       if (ask.sessionId !== NO_SESSION) this.#sessions.delete(ask.sessionId);
-      return ask.sessionEpoch === FINAL_EPOCH ? everything(ask.partitions, () => NO_SESSION) : this.#full(ask, nowMs);
+      return ask.sessionEpoch === FINAL_EPOCH ? everything(ask.partitions, () => NO_SESSION) : this.#full(ask, nowMs, isFollower);
     }
     return this.#incremental(ask, nowMs);
   }
 
-  #full(ask: FetchAsk, nowMs: number): FetchContext {
+  #full(ask: FetchAsk, nowMs: number, isFollower: boolean): FetchContext {
     return everything(ask.partitions, (answers) => {
-      if (!this.#makeRoom(nowMs)) return NO_SESSION;
+      if (!this.#makeRoom(nowMs, isFollower)) return NO_SESSION;
       let id = this.#newId();
       while (id === NO_SESSION || this.#sessions.has(id)) id = this.#newId();
       const partitions = new Map<string, Remembered>();
@@ -107,7 +108,7 @@ export class FetchSessions {
         remember(remembered, answers[i]!);
         partitions.set(keyOf(ask.usesTopicIds, partition.topic, partition.topicId, partition.partition), remembered);
       });
-      this.#sessions.set(id, { id, epoch: 1, usesTopicIds: ask.usesTopicIds, partitions, createdMs: nowMs, usedMs: nowMs });
+      this.#sessions.set(id, { id, epoch: 1, usesTopicIds: ask.usesTopicIds, partitions, isFollower, usedMs: nowMs });
       return id;
     });
   }
@@ -151,10 +152,13 @@ export class FetchSessions {
     if (session.partitions.delete(key)) session.partitions.set(key, partition);
   }
 
-  #makeRoom(nowMs: number): boolean {
+  /** KIP-227: one that has been idle goes; for a follower's also a consumer's, the one not used for longest. */
+  #makeRoom(nowMs: number, isFollower: boolean): boolean {
     if (this.#sessions.size < this.#slotsMax) return true;
     for (const oldest of this.#sessions.values()) {
-      if (nowMs - oldest.usedMs < this.#evictionMs) return false;
+      const isIdle = nowMs - oldest.usedMs >= this.#evictionMs;
+      if (!isIdle && !isFollower) return false;
+      if (!isIdle && oldest.isFollower) continue;
       this.#sessions.delete(oldest.id);
       return true;
     }

@@ -35,7 +35,12 @@ export function logConfigOf(topic: TopicConfig, broker: { readonly producerIdExp
 }
 
 export function partitionSettingsOf(topic: TopicConfig): PartitionSettings {
-  return { produceRules: produceRulesOf(topic), minInsyncReplicas: topic.get('min.insync.replicas') };
+  return {
+    produceRules: produceRulesOf(topic),
+    minInsyncReplicas: topic.get('min.insync.replicas'),
+    leaderThrottledReplicas: topic.get('leader.replication.throttled.replicas'),
+    followerThrottledReplicas: topic.get('follower.replication.throttled.replicas'),
+  };
 }
 
 function produceRulesOf(topic: TopicConfig): ProduceRules {

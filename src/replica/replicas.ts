@@ -1,9 +1,9 @@
 /**
  * All partitions that this node has a replica of, and the log directories that they lie in.
  *
- * Promises: follows the metadata: when `apply` returns, every log that the new image asks for is there and every one that it does not is out of use; a
- * directory that the metadata knows nothing of is put aside (`-stray`), never deleted. Housekeeping (retention, flushing by time, checkpoints, expiry of
- * producers) runs on timers of its own and stops with `close`.
+ * Promises: follows the metadata: when `apply` returns, every log that the new image asks for is there and every one that it does not is out of use, leaders lead
+ * and followers are fetched for; a directory that the metadata knows nothing of is put aside (`-stray`), never deleted. A log directory that fails takes its
+ * partitions with it and no others. Housekeeping (retention, flushing by time, checkpoints, expiry of producers) runs on timers of its own and stops with `close`.
  * Does not decide what is where: the controller does.
  */
 import { ErrorCode } from '../../protocol/errors.ts';
@@ -14,14 +14,22 @@ import { StorageError } from '../../storage/log.ts';
 import type { MetadataChanges } from '../quorum/changes.ts';
 import { ResourceType } from '../quorum/image.ts';
 import type { MetadataImage, PartitionImage, TopicImage } from '../quorum/image.ts';
+import type { PeerChannel } from '../peer/peer.ts';
+import { ConnectionError } from '../runtime/connection-error.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { Runtime, Timer } from '../runtime/runtime.ts';
 import type { Turn } from '../runtime/turn.ts';
 import type { Settings } from '../settings.ts';
+import { AlterPartitions } from './alter-partition.ts';
 import type { FetchPartition } from './fetch-sessions.ts';
+import type { FetcherSettings } from './fetcher.ts';
+import { Fetchers } from './fetchers.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { logConfigOf, partitionSettingsOf } from './partition-settings.ts';
 import { Partition } from './partition.ts';
+import type { PartitionNode } from './partition.ts';
+import { RACK_AWARE_SELECTOR, readReplica } from './read-replica.ts';
+import type { ReadAnswer, Reader } from './reading.ts';
 
 export interface OwnDirectory {
   /** Of meta.properties. */
@@ -37,7 +45,24 @@ export interface ReplicasOptions {
   readonly logger: Logger;
   /** In force now, dynamic ones included. */
   readonly settings: () => Settings;
+  /** Another broker, null while it is not known; each lane is a connection of its own. */
+  readonly peerOf?: (nodeId: number, lane: number) => PeerChannel | null;
+  /** The active controller. */
+  readonly controller?: PeerChannel;
+  /** -1 before this node is registered. */
+  readonly brokerEpoch?: () => number;
+  /** One of `offlineLogDirs` is new. */
+  readonly onDirectoryFailed?: () => void;
+  /** The replica has begun to lead, in its present leader epoch, or it leads no more. */
+  readonly onLeadershipChange?: (partition: Partition, role: ReplicaRole) => void;
 }
+
+export type ReplicaRole = 'leader' | 'follower' | 'none';
+
+/** Fetches have lanes of their own: one waits at the leader, and nobody else is to wait behind it. */
+const FIRST_FETCH_LANE = 1;
+
+const NO_CONTROLLER: PeerChannel = { request: () => Promise.reject(new ConnectionError('this node knows no controller')) };
 
 interface Topic {
   readonly id: string;
@@ -52,7 +77,12 @@ export class Replicas {
   readonly #broken = new Set<string>();
   readonly #directoryOf = new Map<Log, LogDirectory>();
   readonly #housekeeping: Housekeeping;
+  readonly #alterPartitions: AlterPartitions;
+  readonly #fetchers: Fetchers;
+  readonly #partitionNode: PartitionNode;
   #image: MetadataImage | null = null;
+  #shrinkTimer: Timer | null = null;
+  #closed = false;
 
   constructor(options: ReplicasOptions) {
     this.#options = options;
@@ -60,6 +90,30 @@ export class Replicas {
       runtime: options.runtime, logger: options.logger, settings: options.settings,
       directories: options.directories.map((directory) => directory.logs), partitions: () => this.partitions(),
     });
+    const { runtime, nodeId, turn, logger, settings, brokerEpoch = () => -1, peerOf = () => null } = options;
+    const { clock, timers } = runtime;
+    this.#alterPartitions = new AlterPartitions({ nodeId, controller: options.controller ?? NO_CONTROLLER, brokerEpoch, timers, turn, logger });
+    this.#fetchers = new Fetchers({
+      nodeId, brokerEpoch, clock, timers, logger,
+      channelOf: (leaderId, loop) => peerOf(leaderId, FIRST_FETCH_LANE + loop),
+      loopsPerLeader: () => settings().get('num.replica.fetchers'),
+      settings: () => fetcherSettings(settings()),
+      throttle: { isExceeded: () => false, record: () => {} },
+    });
+    this.#partitionNode = {
+      nodeId,
+      nowMs: () => clock.monotonicMs(),
+      wallMs: () => clock.wallMs(),
+      lagMsMax: () => settings().get('replica.lag.time.max.ms'),
+      aliveEpoch: (id) => {
+        const broker = this.#image?.brokers.get(id);
+        return broker === undefined || broker.fenced ? undefined : broker.epoch;
+      },
+      mayJoin: (id) => this.#image?.isActive(id) === true,
+      propose: (partition, proposal) => this.#alterPartitions.propose(partition, proposal),
+      roleChanged: (partition) => this.#roleChanged(partition),
+    };
+    for (const { logs } of options.directories) logs.onOffline = (error) => this.#directoryFailed(logs, error);
   }
 
   // ---- looking up
@@ -83,6 +137,12 @@ export class Replicas {
 
   topicName(topicId: string): string | null {
     return this.#names.get(topicId) ?? this.#image?.topicById(topicId)?.name ?? null;
+  }
+
+  /** Who leads a partition that this node need not have a replica of; null for one that nobody knows. */
+  leaderOf({ topic, topicId, partition }: { readonly topic: string | null; readonly topicId: string; readonly partition: number }): { leaderId: number; leaderEpoch: number } | null {
+    const image = (topic === null ? this.#image?.topicById(topicId) : this.#image?.topic(topic))?.partitions[partition];
+    return image === undefined ? null : { leaderId: image.leader, leaderEpoch: image.leaderEpoch };
   }
 
   *partitions(): Generator<Partition> {
@@ -125,6 +185,7 @@ export class Replicas {
     }
     for (const topic of image.topics.values()) this.#addMissing(topic, image);
     this.#housekeeping.start();
+    this.#watchLag();
   }
 
   /** Takes over what changed. A partition whose log cannot be made is broken, and says so to its clients. */
@@ -134,8 +195,9 @@ export class Replicas {
     const touched = new Set<TopicImage>();
     for (const { topic, partition, after } of changes.partitions) {
       const existing = this.#topics.get(topic.name)?.partitions[partition];
-      if (existing !== undefined) existing.update(stateOf(after));
-      else touched.add(topic);
+      if (existing === undefined) touched.add(topic);
+      else if (after.replicas.includes(this.#options.nodeId)) existing.update(after);
+      else this.#dismiss(topic, existing);
     }
     for (const topic of touched) this.#addMissing(topic, changes.image);
     this.#applySettings(changes);
@@ -178,10 +240,70 @@ export class Replicas {
       this.#names.set(topic.id, topic.name);
     }
     const settings = partitionSettingsOf(this.#options.settings().topic.resolve(this.#image!.topicConfig(topic.name)));
-    const { nodeId, turn } = this.#options;
-    known.partitions[partition] = new Partition({ topic: topic.name, topicId: topic.id, partition, log, settings, nodeId, turn, state: stateOf(state) });
     this.#directoryOf.set(log, logs);
     this.#broken.delete(`${topic.name}-${partition}`);
+    const added = new Partition({ topic: topic.name, topicId: topic.id, partition, log, settings, node: this.#partitionNode, turn: this.#options.turn, state });
+    known.partitions[partition] = added;
+    // One that leads has said so itself.
+    if (!added.isLeader) this.#roleChanged(added);
+  }
+
+  #roleChanged(partition: Partition): void {
+    if (this.#closed) return;
+    this.#fetchers.place(partition);
+    if (!partition.isLeader) this.#alterPartitions.forget(partition);
+    this.#options.onLeadershipChange?.(partition, partition.isLeader ? 'leader' : partition.isFollower ? 'follower' : 'none');
+  }
+
+  // ---- replication
+
+  /** A follower, for its fetches. */
+  readerFor(replicaId: number, brokerEpoch: number): Reader {
+    const atMs = this.#options.runtime.clock.monotonicMs();
+    return { replicaId, brokerEpoch, atMs, wantsHighWatermark: this.#picksReplicas(), isThrottled: () => false };
+  }
+
+  /** Whether consumers are sent to replicas of their rack. */
+  #picksReplicas(): boolean {
+    return this.#options.settings().get('replica.selector.class') === RACK_AWARE_SELECTOR;
+  }
+
+  /** The replica that a consumer of this rack had better read from; null where consumers are not sent anywhere. */
+  preferredReplica(rack: string): ((partition: Partition, asked: FetchPartition) => number) | null {
+    if (rack === '' || !this.#picksReplicas()) return null;
+    const image = this.#image;
+    const rackOf = (id: number): string | null => {
+      const broker = image?.brokers.get(id);
+      return broker === undefined || broker.fenced ? null : broker.rack;
+    };
+    const leaderRack = rackOf(this.#options.nodeId);
+    return (partition, { fetchOffset }) => {
+      if (!partition.isLeader) return -1;
+      return readReplica({ rack, fetchOffset, leaderRack, isr: partition.inSyncReplicas, followers: partition.followers, rackOf });
+    };
+  }
+
+  recordThrottled(_answers: readonly ReadAnswer[]): void {}
+
+  /** Each half of replica.lag.time.max.ms: who has been behind for the whole of it goes out of the in-sync replicas. */
+  #watchLag(): void {
+    if (this.#closed) return;
+    this.#shrinkTimer = this.#options.runtime.timers.after(this.#options.settings().get('replica.lag.time.max.ms') / 2, () => {
+      for (const partition of this.partitions()) partition.shrinkInSync();
+      this.#watchLag();
+    });
+  }
+
+  /** Ids of log directories that have failed: the controller is told with each heartbeat, and moves what they led. */
+  offlineLogDirs(): readonly string[] {
+    return this.#options.directories.filter(({ logs }) => logs.offline !== undefined).map(({ id }) => id);
+  }
+
+  #directoryFailed(logs: LogDirectory, error: StorageError): void {
+    if (this.#closed) return;
+    this.#options.logger.error(`${logs.path} is offline, and what it holds: ${error.message}`);
+    for (const partition of this.partitions()) if (this.#directoryOf.get(partition.log) === logs) this.#fetchers.place(partition);
+    this.#options.onDirectoryFailed?.();
   }
 
   /** A disk that refuses breaks this partition and no other. */
@@ -202,17 +324,33 @@ export class Replicas {
     if (known === undefined || known.id !== topic.id) return;
     this.#topics.delete(topic.name);
     this.#names.delete(topic.id);
-    for (const partition of known.partitions) {
-      if (partition === undefined) continue;
-      partition.leave(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
-      const directory = this.#directoryOf.get(partition.log)!;
-      this.#directoryOf.delete(partition.log);
-      try {
-        this.#housekeeping.removing(directory.deleteLog(partition.log));
-      } catch (error) {
-        if (!(error instanceof DiskError)) throw error;
-        this.#options.logger.error(`the files of ${topic.name}-${partition.partition} stay: ${error.message}`);
-      }
+    for (const partition of known.partitions) if (partition !== undefined) this.#discard(partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  }
+
+  /** The replica was reassigned to others. */
+  #dismiss({ name }: TopicImage, partition: Partition): void {
+    const known = this.#topics.get(name)!;
+    // Not a hole: an array keeps what its other partitions are called.
+    known.partitions[partition.partition] = undefined;
+    if (known.partitions.every((one) => one === undefined)) {
+      this.#topics.delete(name);
+      this.#names.delete(known.id);
+    }
+    this.#discard(partition, ErrorCode.NOT_LEADER_OR_FOLLOWER);
+  }
+
+  #discard(partition: Partition, errorCode: ErrorCode): void {
+    partition.leave(errorCode);
+    this.#fetchers.forget(partition);
+    this.#alterPartitions.forget(partition);
+    this.#options.onLeadershipChange?.(partition, 'none');
+    const directory = this.#directoryOf.get(partition.log)!;
+    this.#directoryOf.delete(partition.log);
+    try {
+      this.#housekeeping.removing(directory.deleteLog(partition.log));
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.#options.logger.error(`the files of ${partition.topic}-${partition.partition} stay: ${error.message}`);
     }
   }
 
@@ -245,11 +383,18 @@ export class Replicas {
 
   /** Ends every wait and stops the housekeeping. The directories are their owner's to close. */
   async close(): Promise<void> {
+    this.#closed = true;
+    this.#shrinkTimer?.cancel();
+    this.#fetchers.close();
+    this.#alterPartitions.close();
     for (const partition of this.partitions()) partition.leave(ErrorCode.NOT_LEADER_OR_FOLLOWER);
     await this.#housekeeping.close();
   }
 }
 
-function stateOf({ leader, leaderEpoch, partitionEpoch, replicas, isr }: PartitionImage) {
-  return { leader, leaderEpoch, partitionEpoch, replicas, isr };
+function fetcherSettings(settings: Settings): FetcherSettings {
+  return {
+    waitMsMax: settings.get('replica.fetch.wait.max.ms'), bytesMin: settings.get('replica.fetch.min.bytes'), partitionBytesMax: settings.get('replica.fetch.max.bytes'),
+    responseBytesMax: settings.get('replica.fetch.response.max.bytes'), backoffMs: settings.get('replica.fetch.backoff.ms'), timeoutMs: settings.get('replica.socket.timeout.ms'),
+  };
 }

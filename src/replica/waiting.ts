@@ -13,18 +13,25 @@ export interface Watched {
   removeWatcher(fetch: ParkedFetch): void;
 }
 
+/** How far its reader sees: a follower all that is written, a consumer what is committed, under read_committed what no open transaction holds back. */
+export type Sight = 'written' | 'committed' | 'stable';
+
 export class ParkedFetch {
-  /** Only committed transactions count as data (read_committed). */
-  readonly committedOnly: boolean;
+  readonly sees: Sight;
+  /** A follower whose own readers wait for the high watermark to move. */
+  readonly wantsHighWatermark: boolean;
   #bytesMissing: number;
   #watched: readonly Watched[];
   #timer: Timer | null = null;
   #complete: (() => void) | null;
 
   /** `complete` is called once, from the event that ended the wait. `bytesMissing`: how much more must become readable. */
-  constructor(options: { bytesMissing: number; committedOnly: boolean; watched: readonly Watched[]; maxWaitMs: number; timers: Timers; complete: () => void }) {
+  constructor(options: {
+    bytesMissing: number; sees: Sight; wantsHighWatermark?: boolean; watched: readonly Watched[]; maxWaitMs: number; timers: Timers; complete: () => void;
+  }) {
     this.#bytesMissing = options.bytesMissing;
-    this.committedOnly = options.committedOnly;
+    this.sees = options.sees;
+    this.wantsHighWatermark = options.wantsHighWatermark ?? false;
     this.#watched = options.watched;
     this.#complete = options.complete;
     for (const watched of this.#watched) watched.addWatcher(this);
@@ -70,14 +77,14 @@ export class CommitQueue {
     this.#calls.push(call);
   }
 
-  /** Everything below `highWatermark` is committed. */
-  advance(highWatermark: number, none: ErrorCode): void {
+  /** Everything below `highWatermark` is committed; those who waited are told `verdict`. */
+  advance(highWatermark: number, verdict: ErrorCode): void {
     let first = this.#first;
     const offsets = this.#offsets;
     while (first < offsets.length && offsets[first]! <= highWatermark) {
       const call = this.#calls[first]!;
       this.#first = ++first;
-      call(none);
+      call(verdict);
     }
     if (first === offsets.length) {
       offsets.length = 0;
@@ -97,5 +104,36 @@ export class CommitQueue {
     const calls = this.#calls.splice(keep);
     this.#offsets.length = keep;
     for (const call of calls) call(errorCode);
+  }
+}
+
+/** Bytes that were written and are not committed yet, by where each write ended. */
+export class Written {
+  readonly #ends: number[] = [];
+  readonly #bytes: number[] = [];
+  #first = 0;
+
+  add(endOffset: number, bytes: number): void {
+    this.#ends.push(endOffset);
+    this.#bytes.push(bytes);
+  }
+
+  /** Takes out what ends at or before `offset`, and gives its bytes. */
+  takeUpTo(offset: number): number {
+    let bytes = 0;
+    while (this.#first < this.#ends.length && this.#ends[this.#first]! <= offset) bytes += this.#bytes[this.#first++]!;
+    if (this.#first === this.#ends.length) this.clear();
+    else if (this.#first > 4096) {
+      this.#ends.splice(0, this.#first);
+      this.#bytes.splice(0, this.#first);
+      this.#first = 0;
+    }
+    return bytes;
+  }
+
+  clear(): void {
+    this.#ends.length = 0;
+    this.#bytes.length = 0;
+    this.#first = 0;
   }
 }

@@ -9,7 +9,7 @@ function parked(bytesMissing: number, watchedCount = 1) {
   const sets = Array.from({ length: watchedCount }, () => new Set<ParkedFetch>());
   let completed = 0;
   const fetch = new ParkedFetch({
-    bytesMissing, committedOnly: false, maxWaitMs: 500, timers: time, complete: () => completed++,
+    bytesMissing, sees: 'committed', maxWaitMs: 500, timers: time, complete: () => completed++,
     watched: sets.map((set) => ({ addWatcher: (one) => void set.add(one), removeWatcher: (one) => void set.delete(one) })),
   });
   return { time, sets, fetch, completed: () => completed };
