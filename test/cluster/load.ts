@@ -100,7 +100,7 @@ export class Load {
     const fail = (error: Error) => {
       this.#failure ??= error;
     };
-    const common = { config, partitions, history, fail, onePartition: true, valueBytesMax: VALUE_BYTES_MAX, recordsPerSecond: Math.ceil(recordsPerSecond / 4) };
+    const common = { config, partitions, history, fail, onePartition: true, anyOrder: true, valueBytesMax: VALUE_BYTES_MAX, recordsPerSecond: Math.ceil(recordsPerSecond / 4) };
     for (let i = 0; i < KAFKAJS_WRITERS; i++) this.#writers.push(await kafkajsWriter({ ...common, name: `kafkajs${i}`, random: seeded(random.below(2 ** 31)) }));
     if (programs.librdkafka !== null) this.#writers.push(librdkafkaWriter({ ...common, name: 'librdkafka', program: programs.librdkafka }));
     if (programs.java !== null) this.#writers.push(javaWriter({ ...common, name: 'java', java: programs.java }));

@@ -62,3 +62,37 @@ function lastOffsetBefore(bytes: Buffer, end: number): number {
   for (let at = 0; at + OVERHEAD <= bytes.length && at <= end; at += OVERHEAD + bytes.readInt32BE(at + LENGTH_AT)) last = Number(bytes.readBigInt64BE(at));
   return last;
 }
+
+const METADATA_DIRECTORY = '__cluster_metadata-0';
+
+/** The metadata logs of all nodes, voters and observers, compared where they have the same offsets: batch by batch, as far as both go. */
+export function compareMetadata(cluster: ClusterProcesses): string[] {
+  const problems: string[] = [];
+  const logs = cluster.nodes.map((node) => ({ node, batches: batchesOf(replicaOf(node, METADATA_DIRECTORY)?.bytes ?? Buffer.alloc(0)) }));
+  // What only one node has may never have been committed; below the second longest end everything was.
+  const [reference, ...others] = logs.sort((a, b) => b.batches.size - a.batches.size);
+  for (const { node, batches } of others) {
+    let shared = 0;
+    for (const [offset, bytes] of batches) {
+      const other = reference!.batches.get(offset);
+      if (other === undefined) continue;
+      shared++;
+      if (other.equals(bytes)) continue;
+      problems.push(`metadata: node ${reference!.node.id} (${reference!.node.kind}) and node ${node.id} (${node.kind}) differ in the batch at offset ${offset}`);
+      break;
+    }
+    if (batches.size > 0 && shared === 0) problems.push(`metadata: node ${reference!.node.id} and node ${node.id} have no batch in common`);
+  }
+  return problems;
+}
+
+function batchesOf(bytes: Buffer): Map<number, Buffer> {
+  const found = new Map<number, Buffer>();
+  for (let at = 0; at + OVERHEAD <= bytes.length;) {
+    const end = at + OVERHEAD + bytes.readInt32BE(at + LENGTH_AT);
+    if (end > bytes.length || end <= at) break;
+    found.set(Number(bytes.readBigInt64BE(at)), bytes.subarray(at, end));
+    at = end;
+  }
+  return found;
+}

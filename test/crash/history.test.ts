@@ -83,6 +83,30 @@ describe('records', () => {
   });
 });
 
+describe('acknowledgements in any order', () => {
+  const log = (...numbers: number[]) => new Map([[0, numbers.map((number, offset) => ({ offset, value: `a:0:${number}` }))]]);
+  const acknowledged = (...numbers: number[]) => {
+    const history = new History();
+    history.ahead('a', 0, 10, { anyOrder: true });
+    for (const number of numbers) history.acknowledge('a', 0, number, 1, null);
+    return history;
+  };
+
+  test('are fine, and what is missing is lost all the same', () => {
+    expect(acknowledged(1, 0, 2).violations(log(0, 1, 2))).toEqual([]);
+    expect(acknowledged(1, 0, 2).violations(log(0, 2))).toEqual(['lost: a:0:1, acknowledged at offset unknown']);
+    expect(acknowledged(2).violations(log(0, 1))).toEqual(['lost: a:0:2, acknowledged out of turn at offset unknown']);
+  });
+
+  test('come once', () => {
+    for (const numbers of [[0, 0], [1, 1]]) expect(kinds(acknowledged(...numbers).violations(log(0, 1)))).toEqual(['out of turn']);
+  });
+
+  test('the records themselves keep their order', () => {
+    expect(kinds(acknowledged(1, 0).violations(log(1, 0)))).toEqual(['out of order']);
+  });
+});
+
 describe('commits', () => {
   const commits = new CommitHistory();
   for (const offset of [5, 9]) {
@@ -99,5 +123,16 @@ describe('commits', () => {
     expect(commits.violations(commits.snapshot(), new Map([[0, 5]]))).toEqual(['lost commit: partition 0 is at 5, 9 was acknowledged']);
     expect(commits.violations(commits.snapshot(), new Map())).toEqual(['lost commit: partition 0 is at -1, 9 was acknowledged']);
     expect(commits.violations(commits.snapshot(), new Map([[0, 13]]))).toEqual(['nobody committed this: partition 0 is at 13, at most 12 was sent']);
+  });
+
+  test('one that may have been carried out late is fine, its neighbours are not', () => {
+    const late = new CommitHistory();
+    for (const offset of [5, 9]) {
+      late.attempt(0, offset);
+      if (offset === 5) late.late();
+      late.acknowledge(0, offset);
+    }
+    expect(late.violations(late.snapshot(), new Map([[0, 5]]))).toEqual([]);
+    for (const offset of [4, 6]) expect(late.violations(late.snapshot(), new Map([[0, offset]]))).toHaveLength(1);
   });
 });

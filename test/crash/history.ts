@@ -17,6 +17,8 @@ interface Stream {
   ahead: number;
   /** Acknowledged are the numbers below this one. */
   acknowledged: number;
+  /** Acknowledged beyond that, where any order will do; else null. */
+  beyond: Set<number> | null;
   /** Offset that an acknowledgement gave, by number; missing where it gave none (a duplicate older than the last five batches). */
   readonly offsets: Map<number, number>;
 }
@@ -31,7 +33,7 @@ export class History {
   #stream(writer: string, partition: number): Stream {
     const key = `${writer}:${partition}`;
     let stream = this.#streams.get(key);
-    if (!stream) this.#streams.set(key, (stream = { attempted: 0, ahead: 0, acknowledged: 0, offsets: new Map() }));
+    if (!stream) this.#streams.set(key, (stream = { attempted: 0, ahead: 0, acknowledged: 0, beyond: null, offsets: new Map() }));
     return stream;
   }
 
@@ -42,19 +44,35 @@ export class History {
     return stream.attempted - count;
   }
 
-  /** For a writer that does not announce what it sends: at most so many numbers beyond those acknowledged. */
-  ahead(writer: string, partition: number, count: number): void {
-    this.#stream(writer, partition).ahead = count;
+  /**
+   * For a writer that does not announce what it sends: at most so many numbers beyond those acknowledged. With `anyOrder` its acknowledgements may come in
+   * another order than its records: a client that tries two batches again after the first leader's answers were lost hears of them as it happens.
+   */
+  ahead(writer: string, partition: number, count: number, { anyOrder = false } = {}): void {
+    const stream = this.#stream(writer, partition);
+    stream.ahead = count;
+    stream.beyond = anyOrder ? new Set() : null;
   }
 
   /** Numbers from `first` on are acknowledged; `baseOffset` is the first one's, null when the broker did not say. */
   acknowledge(writer: string, partition: number, first: number, count: number, baseOffset: number | null): void {
     const stream = this.#stream(writer, partition);
-    if (first !== stream.acknowledged) this.#faults.push(`out of turn: ${writer}:${partition}:${first} was acknowledged after ${stream.acknowledged - 1}`);
-    stream.acknowledged = Math.max(stream.acknowledged, first + count);
+    if (stream.beyond !== null) this.#acknowledgeAny(stream, `${writer}:${partition}`, first, count);
+    else {
+      if (first !== stream.acknowledged) this.#faults.push(`out of turn: ${writer}:${partition}:${first} was acknowledged after ${stream.acknowledged - 1}`);
+      stream.acknowledged = Math.max(stream.acknowledged, first + count);
+    }
     if (baseOffset !== null) for (let i = 0; i < count; i++) stream.offsets.set(first + i, baseOffset + i);
     this.acknowledged += count;
     this.onAcknowledged(count, partition, writer);
+  }
+
+  #acknowledgeAny(stream: Stream, name: string, first: number, count: number): void {
+    for (let number = first; number < first + count; number++) {
+      if (number < stream.acknowledged || stream.beyond!.has(number)) this.#faults.push(`out of turn: ${name}:${number} was acknowledged twice`);
+      stream.beyond!.add(number);
+    }
+    while (stream.beyond!.delete(stream.acknowledged)) stream.acknowledged++;
   }
 
   /** What is wrong with the log, partition by partition; nothing when every promise was kept. */
@@ -90,6 +108,7 @@ export class History {
       for (let number = 0; number < stream.acknowledged; number++) {
         if (!numbers?.has(number)) found.push(`lost: ${key}:${number}, acknowledged at offset ${stream.offsets.get(number) ?? 'unknown'}`);
       }
+      for (const number of stream.beyond ?? []) if (!numbers?.has(number)) found.push(`lost: ${key}:${number}, acknowledged out of turn at offset ${stream.offsets.get(number) ?? 'unknown'}`);
     }
     return found;
   }
@@ -99,10 +118,13 @@ export class History {
 export class CommitHistory {
   readonly #attempted = new Map<number, number>();
   readonly #acknowledged = new Map<number, number>();
+  readonly #late = new Map<number, Set<number>>();
+  #last: { readonly partition: number; readonly offset: number } | null = null;
   readonly #waiting: (() => void)[] = [];
   acknowledged = 0;
 
   attempt(partition: number, offset: number): void {
+    this.#last = { partition, offset };
     this.#attempted.set(partition, Math.max(offset, this.#attempted.get(partition) ?? -1));
   }
 
@@ -110,6 +132,22 @@ export class CommitHistory {
     this.#acknowledged.set(partition, offset);
     this.acknowledged++;
     for (const done of this.#waiting.splice(0)) done();
+  }
+
+  /**
+   * The commit that was attempted last got no answer in time, and is sent again: the first one may lie in the socket of a node that is paused or cut off, and
+   * be carried out after later ones. No broker can tell it from a new one: the member is the same, and so is its generation.
+   */
+  late(): void {
+    if (this.#last === null) return;
+    const { partition, offset } = this.#last;
+    const offsets = this.#late.get(partition) ?? new Set<number>();
+    this.#late.set(partition, offsets.add(offset));
+  }
+
+  /** Whether the group may be found at `offset`, having had `least` acknowledged. */
+  mayBe(partition: number, offset: number, least: number): boolean {
+    return offset >= least || this.#late.get(partition)?.has(offset) === true;
   }
 
   /** Resolves at the next acknowledged commit. */
@@ -126,7 +164,7 @@ export class CommitHistory {
     const found: string[] = [];
     for (const [partition, offset] of least) {
       const now = committed.get(partition) ?? -1;
-      if (now < offset) found.push(`lost commit: partition ${partition} is at ${now}, ${offset} was acknowledged`);
+      if (!this.mayBe(partition, now, offset)) found.push(`lost commit: partition ${partition} is at ${now}, ${offset} was acknowledged`);
     }
     for (const [partition, now] of committed) {
       const most = this.#attempted.get(partition) ?? -1;

@@ -1,0 +1,99 @@
+/**
+ * `npm run test:mixed`: ottla and Apache Kafka 4.3.1 in one cluster, both ways.
+ *
+ *   --quick: one round, one controller where a quorum is of one kind   --rounds N (3)   --only REGEX on scenarios   --seed N   --ours ottla|reference (ottla)
+ *   --dir DIR   --rate N records a second   --session-ms N   --keep
+ *
+ * `--ours reference` puts Apache Kafka in our nodes' places too, which must pass: then a failure is ours and not the test's.
+ * The last line is `N passed, N failed, N skipped`; exit status 1 when anything failed. Without Java or Maven everything is skipped.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type BrokerKind, SMALL_JVM, referenceDir } from '../../bench/broker-process.ts';
+import type { NodeSpec } from '../../bench/cluster-process.ts';
+import { driverProgram } from '../../bench/librdkafka.ts';
+import { javaProducer } from '../cluster/java-producer.ts';
+import { quickFailover } from '../cluster/settings.ts';
+import { mixed } from './mixed.ts';
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    only: { type: 'string', default: '' },
+    seed: { type: 'string' },
+    ours: { type: 'string', default: 'ottla' },
+    dir: { type: 'string', default: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
+    rate: { type: 'string', default: '400' },
+    'session-ms': { type: 'string', default: '2000' },
+    keep: { type: 'boolean', default: false },
+  },
+});
+
+const ours = values.ours as BrokerKind,
+  theirs: BrokerKind = 'reference';
+const controllers = (...kinds: readonly BrokerKind[]): NodeSpec[] => kinds.map((kind, i) => ({ id: 101 + i, kind, roles: ['controller'] }));
+const brokers = (...kinds: readonly BrokerKind[]): NodeSpec[] => kinds.map((kind, i) => ({ id: 1 + i, kind, roles: ['broker'] }));
+const some = (kind: BrokerKind): BrokerKind[] => (values.quick ? [kind] : [kind, kind, kind]);
+
+const scenarios: readonly { readonly name: string; readonly nodes: readonly NodeSpec[] }[] = [
+  { name: 'our brokers join their quorum', nodes: [...controllers(...some(theirs)), ...brokers(ours, theirs, ours)] },
+  { name: 'their brokers join our quorum', nodes: [...controllers(...some(ours)), ...brokers(theirs, ours, theirs)] },
+  { name: 'two of ours and one of theirs vote', nodes: [...controllers(ours, ours, theirs), ...brokers(theirs, ours)] },
+  { name: 'two of theirs and one of ours vote', nodes: [...controllers(theirs, theirs, ours), ...brokers(ours, theirs)] },
+  { name: 'three that are both', nodes: ([ours, theirs, ours] as const).map((kind, i) => ({ id: 1 + i, kind, roles: ['broker', 'controller'] as const })) },
+];
+
+const say = (line: string) => console.log(line);
+
+async function main(): Promise<number> {
+  process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143)); // 'exit' ends nodes and clients
+  const only = new RegExp(values.only);
+  const chosen = scenarios.filter(({ name }) => only.test(name));
+  try {
+    referenceDir();
+  } catch (error) {
+    say(`skipped: no Apache Kafka: ${(error as Error).message}`);
+    say(`0 passed, 0 failed, ${chosen.length} skipped`);
+    return 0;
+  }
+  const without = (name: string) => (error: Error) => {
+    say(`without ${name}: ${error.message}`);
+    return null;
+  };
+  const programs = { librdkafka: await driverProgram().catch(without('librdkafka')), java: await javaProducer().catch(without('Java')) };
+  const seed = Number(values.seed ?? Date.now() % 2 ** 31);
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
+  const dir = mkdtempSync(join(values.dir, 'ottla-mixed-'));
+  say(`ours is ${ours}, seed ${seed}`);
+  const count = { pass: 0, fail: 0 };
+  for (const { name, nodes } of chosen) {
+    const home = join(dir, name.replaceAll(' ', '-'));
+    mkdirSync(home);
+    const startedMs = performance.now();
+    try {
+      const { violations, facts } = await mixed({
+        kind: ours, dir: home, seed, rounds, programs, nodes, recordsPerSecond: Number(values.rate), stallMsMax: 120_000, keep: values.keep,
+        settings: quickFailover({ sessionMs: Number(values['session-ms']) }),
+        env: SMALL_JVM,
+        say: (line) => say(`  ${name}: ${line}`),
+      }, { nodes, rounds });
+      const ok = violations.length === 0;
+      count[ok ? 'pass' : 'fail']++;
+      say(`${ok ? 'passed' : 'FAILED'} ${name} (${nodes.map((node) => `${node.id} ${node.kind}`).join(', ')}): ${((performance.now() - startedMs) / 1000).toFixed(0)} s, ${violations.length} violations`);
+      for (const fact of facts) say(`  ${name}: ${fact}`);
+      for (const violation of violations.slice(0, 50)) say(`  ${violation}`);
+    } catch (error) {
+      count.fail++;
+      say(`FAILED ${name}: ${(error as Error).stack}`);
+    }
+  }
+  if (count.fail === 0 && !values.keep) rmSync(dir, { recursive: true, force: true });
+  else say(`the nodes' directories are in ${dir}; again with --seed ${seed}`);
+  say(`${count.pass} passed, ${count.fail} failed, 0 skipped`);
+  return count.fail > 0 ? 1 : 0;
+}
+
+process.exit(await main());
