@@ -1,0 +1,78 @@
+/**
+ * A simulated operator: creates and deletes topics of its own, moves replicas and leadership, changes settings, while everything else goes on.
+ * Promises: a topic that was acknowledged as created is looked for in the end. Does not: repeat what was refused; the next fault asks for something else.
+ */
+import { AlterPartitionReassignments, CreateTopics, DeleteTopics, ElectLeaders, IncrementalAlterConfigs } from '../../protocol/messages/index.ts';
+import { ErrorCode, errorName } from '../../protocol/errors.ts';
+import type { MetadataImage } from '../../src/quorum/image.ts';
+import { isLost } from './client.ts';
+import type { SimClient } from './client.ts';
+import { TOPIC } from './plan.ts';
+import type { Fault } from './plan.ts';
+
+const TIMEOUT_MS = 4000;
+
+export class Admin {
+  readonly client: SimClient;
+  /** Topics whose creation was acknowledged and whose deletion was not asked for. */
+  readonly created = new Set<string>();
+  readonly #nodeIds: readonly number[];
+  #number = 0;
+
+  constructor(client: SimClient, nodeIds: readonly number[]) {
+    this.client = client;
+    this.#nodeIds = nodeIds;
+  }
+
+  async perform(fault: Fault, image: MetadataImage | null): Promise<void> {
+    try {
+      const said = await this.#perform(fault, image);
+      this.client.world.trace(() => `admin: ${fault.kind}: ${said}`);
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      this.client.world.trace(() => `admin: ${fault.kind}: ${error.message}`);
+    }
+  }
+
+  async #perform(fault: Fault, image: MetadataImage | null): Promise<string> {
+    const { client } = this;
+    const connection = await client.any();
+    const { choice } = fault;
+    const partitions = image?.topic(TOPIC)?.partitions ?? [];
+    const index = Math.floor(choice * partitions.length);
+    switch (fault.kind) {
+      case 'elect': {
+        const answer = await connection.request(ElectLeaders, { electionType: 0, topicPartitions: choice < 0.5 ? null : [{ topic: TOPIC, partitions: [index] }], timeoutMs: TIMEOUT_MS });
+        return errorName(answer.errorCode);
+      }
+      case 'reassign': {
+        // Another order, and with a fourth node other members.
+        const start = fault.other - 1;
+        const replicas = this.#nodeIds.map((_, at) => this.#nodeIds[(start + at) % this.#nodeIds.length]!).slice(0, 3);
+        const answer = await connection.request(AlterPartitionReassignments, {
+          timeoutMs: TIMEOUT_MS, topics: [{ name: TOPIC, partitions: [{ partitionIndex: index, replicas: choice < 0.15 ? null : replicas }] }],
+        });
+        return errorName(answer.errorCode !== ErrorCode.NONE ? answer.errorCode : (answer.responses[0]?.partitions[0]?.errorCode ?? 0));
+      }
+      case 'create topic': {
+        const name = `t${this.#number++}`;
+        const answer = await connection.request(CreateTopics, { topics: [{ name, numPartitions: 1 + Math.floor(choice * 3), replicationFactor: -1, assignments: [], configs: [] }], timeoutMs: TIMEOUT_MS, validateOnly: false });
+        const { errorCode } = answer.topics[0]!;
+        if (errorCode === ErrorCode.NONE) this.created.add(name);
+        return errorName(errorCode);
+      }
+      case 'delete topic': {
+        const name = [...this.created][0];
+        if (name === undefined) return 'nothing to delete';
+        this.created.delete(name);
+        const answer = await connection.request(DeleteTopics, { topics: [{ name, topicId: 'AAAAAAAAAAAAAAAAAAAAAA' }], timeoutMs: TIMEOUT_MS });
+        return errorName(answer.responses[0]!.errorCode);
+      }
+      default: {
+        const value = String(100_000 + Math.floor(choice * 1_000_000));
+        const answer = await connection.request(IncrementalAlterConfigs, { resources: [{ resourceType: 2, resourceName: TOPIC, configs: [{ name: 'max.message.bytes', configOperation: 0, value }] }], validateOnly: false });
+        return errorName(answer.responses[0]!.errorCode);
+      }
+    }
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * A simulated consumer of one partition that it has chosen itself: reads from the beginning to the end, and asks after a change of leaders whether what it
+ * has read is still there (KIP-320).
+ *
+ * Promises: what it was given is in the history; a truncation below what it has read, and an offset out of range, are violations, for neither can happen to what
+ * was committed. Does not: commit.
+ */
+import { ErrorCode, errorName } from '../../protocol/errors.ts';
+import { Fetch, OffsetForLeaderEpoch } from '../../protocol/messages/index.ts';
+import { isControl, lastOffset, partitionLeaderEpoch } from '../../protocol/record/batch.ts';
+import { isIntact, nextBatchBytes, recordsAt } from '../../protocol/record/batches.ts';
+import { isLost } from './client.ts';
+import type { SimClient } from './client.ts';
+import type { Polled } from './history.ts';
+
+export interface ConsumerOptions {
+  readonly topic: string;
+  readonly partition: number;
+  /** Reads everything in the end, on a healed cluster. */
+  readonly final?: boolean;
+}
+
+const RETRIED = new Set<number>([
+  ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.LEADER_NOT_AVAILABLE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.FENCED_LEADER_EPOCH,
+  ErrorCode.UNKNOWN_LEADER_EPOCH, ErrorCode.OFFSET_NOT_AVAILABLE, ErrorCode.REPLICA_NOT_AVAILABLE, ErrorCode.BROKER_NOT_AVAILABLE, ErrorCode.INCONSISTENT_TOPIC_ID, ErrorCode.REQUEST_TIMED_OUT,
+]);
+
+export class SimConsumer {
+  position = 0;
+  /** As of the last answer. */
+  highWatermark = -1;
+  last = '';
+  readonly #client: SimClient;
+  readonly #options: ConsumerOptions;
+  #lastEpoch = -1;
+  #leaderEpoch = -1;
+  #isOld = false;
+
+  constructor(client: SimClient, options: ConsumerOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  get name(): string {
+    return `${this.#client.name} of ${this.#options.topic}-${this.#options.partition}`;
+  }
+
+  get isAtEnd(): boolean {
+    return this.highWatermark >= 0 && this.position >= this.highWatermark;
+  }
+
+  async run(): Promise<void> {
+    const client = this.#client;
+    while (!client.stopping) {
+      if (!(await this.#poll())) await client.backOff();
+      else await client.pause(client.random.next() * 100);
+    }
+  }
+
+  async #poll(): Promise<boolean> {
+    const client = this.#client;
+    const { topic, partition } = this.#options;
+    let leaderId = -1;
+    try {
+      const leader = await client.leader(topic, partition, this.#isOld);
+      this.#isOld = false;
+      leaderId = leader.leaderId;
+      const connection = await client.broker(leaderId);
+      if (leader.leaderEpoch !== this.#leaderEpoch) {
+        if (!(await this.#isStillThere(connection, leader.leaderEpoch))) return false;
+        this.#leaderEpoch = leader.leaderEpoch;
+      }
+      const answer = await connection.request(Fetch, {
+        maxWaitMs: client.stopping ? 0 : 250, minBytes: 1, maxBytes: 1_000_000, topics: [{
+          topic, topicId: leader.topicId, partitions: [{ partition, currentLeaderEpoch: leader.leaderEpoch, fetchOffset: this.position, lastFetchedEpoch: this.#lastEpoch, partitionMaxBytes: 4096 }],
+        }], forgottenTopicsData: [],
+      });
+      const fetched = answer.responses[0]?.partitions[0];
+      const errorCode = answer.errorCode !== ErrorCode.NONE ? answer.errorCode : (fetched?.errorCode ?? ErrorCode.NONE);
+      this.last = `Fetch at ${leaderId}: ${errorName(errorCode)}`;
+      if (errorCode === ErrorCode.NONE) {
+        if (fetched === undefined) return true;
+        if (fetched.divergingEpoch.endOffset >= 0) return this.#truncated(`fetched from ${leaderId} in epoch ${leader.leaderEpoch} and was told that epoch ${fetched.divergingEpoch.epoch} ends at ${fetched.divergingEpoch.endOffset}`);
+        this.highWatermark = fetched.highWatermark;
+        this.#take(fetched.records);
+        return true;
+      }
+      if (!RETRIED.has(errorCode)) client.world.fail(`${this.name} at ${this.position} was told ${errorName(errorCode)} by leader ${leaderId} of epoch ${leader.leaderEpoch}`);
+      this.#isOld = true;
+      return false;
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      this.last = error.message;
+      this.#isOld = true;
+      if (leaderId >= 0) client.drop(leaderId);
+      return false;
+    }
+  }
+
+  /** Whether the new leader has what was read from the one before. */
+  async #isStillThere(connection: Awaited<ReturnType<SimClient['broker']>>, leaderEpoch: number): Promise<boolean> {
+    if (this.#lastEpoch < 0) return true;
+    const { topic, partition } = this.#options;
+    const answer = await connection.request(OffsetForLeaderEpoch, { topics: [{ topic, partitions: [{ partition, currentLeaderEpoch: leaderEpoch, leaderEpoch: this.#lastEpoch }] }] });
+    const found = answer.topics[0]!.partitions[0]!;
+    this.last = `OffsetForLeaderEpoch: ${errorName(found.errorCode)}`;
+    if (found.errorCode !== ErrorCode.NONE) {
+      this.#isOld = true;
+      return false;
+    }
+    if (found.endOffset < this.position) return this.#truncated(`asked in epoch ${leaderEpoch} after epoch ${this.#lastEpoch} and was told that epoch ${found.leaderEpoch} ends at ${found.endOffset}`);
+    return true;
+  }
+
+  #truncated(how: string): boolean {
+    this.#client.world.fail(`${this.name} has read up to ${this.position}, ${how}`);
+    return false;
+  }
+
+  #take(buffer: Buffer | null): void {
+    if (buffer === null) return;
+    const client = this.#client;
+    const { topic, partition, final = false } = this.#options;
+    const polled: Polled[] = [];
+    for (let at = 0; at < buffer.length; ) {
+      const bytes = nextBatchBytes(buffer, at, buffer.length);
+      if (bytes <= 0) break;
+      if (!isIntact(buffer, at)) return client.world.fail(`${this.name} was given a damaged batch at ${this.position}`);
+      if (!isControl(buffer, at)) {
+        for (const record of recordsAt(buffer, at)) {
+          if (record.offset < this.position) continue;
+          const text = record.value?.toString('latin1') ?? '';
+          polled.push({ offset: record.offset, value: text.slice(0, text.indexOf(' ')) });
+        }
+      }
+      this.position = Math.max(this.position, lastOffset(buffer, at) + 1);
+      this.#lastEpoch = partitionLeaderEpoch(buffer, at);
+      at += bytes;
+    }
+    client.history.poll(`${client.name}/${partition}`, `${topic}-${partition}`, polled, { final });
+  }
+}

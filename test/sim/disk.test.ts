@@ -1,0 +1,113 @@
+/** The simulated disk: what survives a kill, what a power loss, and how it fails. */
+import { describe, expect, test } from 'vitest';
+import { DiskError } from '../../storage/disk.ts';
+import { SimDisk } from './disk.ts';
+import { Process, World } from './world.ts';
+
+function machine(seed: number): { world: World; disk: SimDisk; process: Process } {
+  const world = new World(seed);
+  const disk = new SimDisk(world, 'test');
+  const process = new Process('test');
+  disk.usedBy(process);
+  disk.makeDirectory('/d');
+  disk.syncDirectory('/');
+  return { world, disk, process };
+}
+
+/** A file with two durable halves of a kilobyte and one that is not. */
+async function written(seed: number) {
+  const made = machine(seed);
+  const { disk, world } = made;
+  const file = disk.open('/d/f', 'create');
+  disk.syncDirectory('/d');
+  file.writeSync([Buffer.alloc(1024, 'a')], 0);
+  const synced = file.sync();
+  await world.run(100);
+  await synced;
+  file.writeSync([Buffer.alloc(1024, 'b')], 1024);
+  return { ...made, file };
+}
+
+describe('the disk of a machine', () => {
+  test('keeps all that was written when the process is killed', async () => {
+    const { disk } = await written(1);
+    disk.killed();
+    expect(disk.peek('/d/f')).toEqual(Buffer.concat([Buffer.alloc(1024, 'a'), Buffer.alloc(1024, 'b')]));
+  });
+
+  test('keeps what was synced through a power loss, and of the rest now this and now that', async () => {
+    const outcomes = new Set<string>();
+    for (let seed = 1; seed <= 60; seed++) {
+      const { disk } = await written(seed);
+      disk.losePower();
+      const left = disk.peek('/d/f')!;
+      expect(left.subarray(0, 1024)).toEqual(Buffer.alloc(1024, 'a'));
+      const tail = left.subarray(1024);
+      outcomes.add(tail.length === 0 ? 'nothing' : tail.every((byte) => byte === 0) ? 'zeros' : tail.equals(Buffer.alloc(1024, 'b')) ? 'all' : 'torn');
+    }
+    expect([...outcomes].sort()).toEqual(['all', 'nothing', 'torn', 'zeros']);
+  });
+
+  test('loses names that were not synced, old or new', () => {
+    const found = new Set<string>();
+    for (let seed = 1; seed <= 60; seed++) {
+      const { disk } = machine(seed);
+      disk.open('/d/new', 'create').close();
+      disk.open('/d/old', 'create').close();
+      disk.syncDirectory('/d');
+      disk.rename('/d/new', '/d/old');
+      disk.open('/d/third', 'create').close();
+      disk.losePower();
+      found.add(disk.peekList('/d').join(' '));
+    }
+    expect([...found].sort()).toEqual(['new old', 'new old third', 'old', 'old third']);
+  });
+
+  test('does not trust a sync that came after one that failed', async () => {
+    let lost = 0;
+    for (let seed = 1; seed <= 30; seed++) {
+      const { disk, world, file } = await written(seed);
+      disk.fault = (call) => (call === 'sync' ? 'EIO' : undefined);
+      await expect(Promise.all([file.sync(), world.run(world.nowMs + 100)])).rejects.toThrow(DiskError);
+      disk.fault = () => undefined;
+      await Promise.all([file.sync(), world.run(world.nowMs + 100)]);
+      disk.losePower();
+      if (!disk.peek('/d/f')!.subarray(1024).equals(Buffer.alloc(1024, 'b'))) lost++;
+    }
+    expect(lost).toBeGreaterThan(5);
+  });
+
+  test('does nothing more for a process that is dead', async () => {
+    const { disk, process, file } = await written(1);
+    process.die();
+    disk.killed();
+    expect(() => file.writeSync([Buffer.from('x')], 0)).toThrow(DiskError);
+    expect(disk.peek('/d/f')!.subarray(0, 1).toString()).toBe('a');
+  });
+
+  test('cuts the power in the middle of a turn', () => {
+    const { disk, process } = machine(1);
+    let cuts = 0;
+    disk.cutPowerAfter(2, () => {
+      cuts++;
+      process.die();
+      disk.losePower();
+    });
+    const file = disk.open('/d/f', 'create');
+    file.writeSync([Buffer.from('a')], 0);
+    expect(() => file.writeSync([Buffer.from('b')], 1)).toThrow(DiskError);
+    expect(() => file.writeSync([Buffer.from('c')], 2)).toThrow(DiskError);
+    expect(cuts).toBe(1);
+  });
+
+  test('takes part of a write when it is full, and goes on when it is not', () => {
+    const { disk } = machine(1);
+    const file = disk.open('/d/f', 'create');
+    disk.fault = (call) => (call === 'write' ? 'ENOSPC' : undefined);
+    expect(() => file.writeSync([Buffer.alloc(100, 'x')], 0)).toThrow('ENOSPC');
+    expect(file.sizeBytes()).toBeLessThanOrEqual(100);
+    disk.fault = () => undefined;
+    file.writeSync([Buffer.alloc(100, 'y')], 0);
+    expect(disk.peek('/d/f')).toEqual(Buffer.alloc(100, 'y'));
+  });
+});

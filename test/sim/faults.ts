@@ -1,0 +1,251 @@
+/**
+ * Carries out the faults of a plan on a cluster, and takes all of them back.
+ *
+ * Promises: a fault that takes data away (power, a wiped disk) is left out unless every partition has all its replicas in sync, so that no more is lost at once than
+ * acks=all with min.insync.replicas promises to survive; whatever else may come at any time and together. `heal` leaves a world without faults: all nodes up, all
+ * ways free, all disks well.
+ * Does not: decide what happens when; the plan has.
+ */
+import { Seeded } from '../storage/seeded.ts';
+import type { DiskCall } from './disk.ts';
+import { quorumLeader } from './invariants.ts';
+import type { Invariants } from './invariants.ts';
+import type { SimNode } from './node.ts';
+import type { SimNetwork } from './network.ts';
+import { TOPIC } from './plan.ts';
+import type { Fault, Plan, Target } from './plan.ts';
+import type { World } from './world.ts';
+
+export interface Cluster {
+  readonly world: World;
+  readonly network: SimNetwork;
+  readonly nodes: readonly SimNode[];
+  readonly invariants: Invariants;
+  readonly plan: Plan;
+  /** Addresses of clients, which partitions keep away from nodes too. */
+  readonly clientAddresses: readonly string[];
+  /** What takes a client rather than a node. */
+  admin(fault: Fault): void;
+  killClient(choice: number): void;
+}
+
+export class Faults {
+  readonly #cluster: Cluster;
+  /** How often each kind was carried out. */
+  readonly done = new Map<string, number>();
+  #healed = false;
+  /** Nodes whose disk has said EIO in this life: their directories may be offline for good. */
+  readonly #suspects = new Set<SimNode>();
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+    for (const node of cluster.nodes) node.onExit = () => this.#restartLater(node, 300);
+  }
+
+  plan(): void {
+    const { world, plan } = this.#cluster;
+    // Counted from now.
+    for (const fault of plan.faults) world.at(fault.atMs, null, 'fault', () => this.#healed || this.#apply(fault));
+  }
+
+  #apply(fault: Fault): void {
+    const { world, network } = this.#cluster;
+    const node = this.#find(fault.target);
+    const other = this.#cluster.nodes[(fault.other - 1) % this.#cluster.nodes.length]!;
+    if (node === undefined) return;
+    if (!this.#perform(fault, node, other, world, network)) return;
+    world.trace(() => `FAULT ${fault.kind} on node ${node.id} (other ${other.id}) for ${fault.ms} ms`);
+    this.done.set(fault.kind, (this.done.get(fault.kind) ?? 0) + 1);
+  }
+
+  /** False when it cannot be done now. */
+  #perform(fault: Fault, node: SimNode, other: SimNode, world: World, network: SimNetwork): boolean {
+    const { ms, choice } = fault;
+    const later = (call: () => void): void => void world.at(ms, null, 'fault ends', () => this.#healed || call());
+    switch (fault.kind) {
+      case 'kill':
+        if (!node.isAlive) return false;
+        node.kill();
+        later(() => node.start());
+        return true;
+      case 'kill all':
+        for (const each of this.#cluster.nodes) {
+          each.kill();
+          this.#restartLater(each, ms * new Seeded(each.id + Math.floor(choice * 1000)).next());
+        }
+        return true;
+      case 'stop': {
+        if (node.broker === null) return false;
+        // A stop that hangs is ended as an impatient operator does.
+        const process = node.process;
+        void node.stop().then(() => this.#restartLater(node, ms));
+        world.at(15_000, null, 'patience ends', () => {
+          if (node.process !== process || process === null) return;
+          node.kill();
+          node.start();
+        });
+        return true;
+      }
+      case 'pause':
+        if (!node.isAlive) return false;
+        node.pause();
+        later(() => node.resume());
+        return true;
+      case 'power':
+        if (!this.#mayLose(node)) return false;
+        node.losePower();
+        later(() => node.start());
+        return true;
+      case 'power in a turn':
+        if (!this.#mayLose(node)) return false;
+        node.losePowerAfter(Math.floor(choice * 40), () => world.at(ms, null, 'fault ends', () => node.start()));
+        return true;
+      case 'wipe':
+        // A voter without its disk has forgotten its votes: only a broker may lose everything.
+        if (this.#isVoter(node) || !this.#mayLose(node)) return false;
+        node.wipe();
+        later(() => node.start());
+        return true;
+      case 'isolate':
+        this.#block([node.address], this.#othersOf([node], choice < 0.5), choice < 0.8, true);
+        later(() => this.#block([node.address], this.#othersOf([node], true), true, false));
+        return true;
+      case 'one way':
+        if (node === other) return false;
+        network.setBlocked(node.address, other.address, true);
+        later(() => network.setBlocked(node.address, other.address, false));
+        return true;
+      case 'split':
+        if (node === other) return false;
+        this.#block([node.address], [other.address], true, true);
+        later(() => this.#block([node.address], [other.address], true, false));
+        return true;
+      case 'cut':
+        for (const address of [...this.#cluster.nodes.map((each) => each.address), ...this.#cluster.clientAddresses]) network.cut(node.address, address, choice < 0.5);
+        return true;
+      case 'slow way': {
+        if (node === other) return false;
+        const way = network.way(node.address, other.address);
+        const before = way.latencyMs;
+        way.latencyMs = 20 + choice * 500;
+        later(() => (way.latencyMs = before));
+        return true;
+      }
+      case 'slow disk':
+        node.disk.times = { writeMs: [1, 5 + choice * 100], syncMs: [10, 20 + choice * 400] };
+        later(() => this.#healDisk(node));
+        return true;
+      case 'slow node':
+        if (node.timers === null) return false;
+        node.timers.turnMs = 5 + choice * 60;
+        later(() => node.timers === null || (node.timers.turnMs = 0.2));
+        return true;
+      case 'disk full':
+        node.disk.fault = (call) => (call === 'write' || call === 'makeDirectory' ? 'ENOSPC' : undefined);
+        later(() => this.#healDisk(node));
+        return true;
+      case 'disk error': {
+        const failing: readonly DiskCall[] = choice < 0.4 ? ['sync'] : choice < 0.7 ? ['write', 'sync'] : ['read'];
+        node.disk.fault = (call) => (failing.includes(call) ? 'EIO' : undefined);
+        this.#suspects.add(node);
+        // A directory that has failed once stays offline: only a new start takes it back.
+        later(() => {
+          this.#healDisk(node);
+          this.#suspects.delete(node);
+          node.kill();
+          this.#restartLater(node, 500);
+        });
+        return true;
+      }
+      case 'clock':
+        node.clock.offsetMs += Math.floor((choice - 0.5) * 2 * (choice < 0.3 ? 3_600_000 : 5000));
+        node.clock.drift = (choice - 0.5) * 0.02;
+        return true;
+      case 'kill client':
+        this.#cluster.killClient(choice);
+        return true;
+      case 'elect':
+      case 'reassign':
+      case 'create topic':
+      case 'delete topic':
+      case 'configure':
+        this.#cluster.admin(fault);
+        return true;
+    }
+  }
+
+  /** Ends all faults; nodes that are down come back. */
+  heal(): void {
+    const { world, network, nodes, plan } = this.#cluster;
+    this.#healed = true;
+    world.trace(() => 'HEALED');
+    const addresses = [...nodes.map((node) => node.address), ...this.#cluster.clientAddresses];
+    for (const from of addresses) {
+      for (const to of addresses) {
+        if (from === to) continue;
+        network.setBlocked(from, to, false);
+        network.way(from, to).latencyMs = plan.network.latencyMs;
+      }
+    }
+    for (const node of nodes) {
+      this.#healDisk(node);
+      if (node.timers !== null) node.timers.turnMs = 0.2;
+      node.resume();
+      if (this.#suspects.has(node)) node.kill();
+      if (!node.isAlive) this.#restartLater(node, 100);
+    }
+  }
+
+  #healDisk(node: SimNode): void {
+    node.disk.fault = () => undefined;
+    node.disk.times = { writeMs: [0.02, 0.3], syncMs: [0.2, 2] };
+  }
+
+  #restartLater(node: SimNode, ms: number): void {
+    this.#cluster.world.at(ms, null, 'restart', () => node.start());
+  }
+
+  #othersOf(nodes: readonly SimNode[], withClients: boolean): string[] {
+    const others = this.#cluster.nodes.filter((node) => !nodes.includes(node)).map((node) => node.address);
+    return withClients ? [...others, ...this.#cluster.clientAddresses] : others;
+  }
+
+  #block(some: readonly string[], others: readonly string[], bothWays: boolean, blocked: boolean): void {
+    const { network } = this.#cluster;
+    for (const a of some) {
+      for (const b of others) {
+        network.setBlocked(a, b, blocked);
+        if (bothWays) network.setBlocked(b, a, blocked);
+      }
+    }
+  }
+
+  #find(target: Target): SimNode | undefined {
+    const { nodes, invariants } = this.#cluster;
+    if (typeof target === 'number') return nodes[(target - 1) % nodes.length];
+    if (target === 'controller') return nodes.find((node) => node.broker !== null && quorumLeader(node.broker).leaderId === node.id) ?? nodes[0];
+    const image = invariants.newest;
+    const topic = target === 'coordinator' ? '__consumer_offsets' : TOPIC;
+    const leader = image?.topic(topic)?.partitions[0]?.leader;
+    return nodes.find((node) => node.id === leader) ?? nodes[0];
+  }
+
+  #isVoter(node: SimNode): boolean {
+    return node.settings.some((setting) => setting.startsWith('process.roles=') && setting.includes('controller'));
+  }
+
+  /** Whether the data of this node may be lost: every replica of every partition is in sync, as the newest metadata has it and as its brokers are. */
+  #mayLose(node: SimNode): boolean {
+    const { nodes, invariants, plan } = this.#cluster;
+    if (plan.nodes < 3 || node.broker === null) return false;
+    if (nodes.some((other) => other.broker === null || other.process?.state !== 'running')) return false;
+    const image = invariants.newest;
+    if (image === null) return false;
+    for (const topic of image.topics.values()) {
+      for (const partition of topic.partitions) {
+        if (partition.isr.length < Math.min(3, partition.replicas.length) || partition.replicas.length < 3) return false;
+      }
+    }
+    return [...image.brokers.values()].every((broker) => !broker.fenced);
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * What must hold at every moment of a run, looked at after every event from inside of the nodes and from their files.
+ *
+ * - one leader in each epoch of the quorum, and one in each leader epoch of a partition;
+ * - a node names one candidate in an epoch and stays with it; its epoch never falls (unless its disk was wiped);
+ * - metadata that a node shows is never older than what the same life of it showed, nor are epochs in it;
+ * - the in-sync replicas include the leader, the replicas include the in-sync ones;
+ * - the high watermark of a leader never falls within its epoch;
+ * - below their high watermarks all replicas hold the same batches, intact, the metadata log included (`committed.ts`);
+ * - when acks=all is acknowledged, the high watermark has passed it.
+ *
+ * Does not: judge histories (`checker.ts`) or liveness (`simulation.ts`).
+ */
+import type { Broker } from '../../src/broker.ts';
+import type { MetadataImage, PartitionImage } from '../../src/quorum/image.ts';
+import { loadQuorumState, QUORUM_STATE } from '../../storage/quorum-state.ts';
+import { Committed, ReplicaReader } from './committed.ts';
+import type { Send } from './history.ts';
+import { DATA } from './node.ts';
+import type { SimNode } from './node.ts';
+import type { World } from './world.ts';
+
+const METADATA = '__cluster_metadata-0';
+
+/** What was seen of one life of a node. */
+interface Life {
+  readonly broker: Broker;
+  image: MetadataImage | null;
+  readonly readers: Map<string, { readonly reader: ReplicaReader; highWatermark: number }>;
+}
+
+interface QuorumView {
+  epoch: number;
+  votedFor: number;
+}
+
+export class Invariants {
+  readonly #world: World;
+  readonly #nodes: readonly SimNode[];
+  readonly #lives = new Map<SimNode, Life>();
+  /** By epoch of the quorum, and by partition and leader epoch. */
+  readonly #quorumLeaders = new Map<number, number>();
+  readonly #partitionLeaders = new Map<string, { readonly leader: number; readonly says: number }>();
+  readonly #quorumViews = new Map<string, QuorumView>();
+  readonly #electionsChanged = new Set<SimNode>();
+  /** By topic id and partition. */
+  readonly #committed = new Map<string, Committed>();
+  readonly #leaderWatermarks = new Map<string, number>();
+  /** Of the newest metadata that anybody has shown. */
+  newest: MetadataImage | null = null;
+
+  constructor(world: World, nodes: readonly SimNode[]) {
+    this.#world = world;
+    this.#nodes = nodes;
+    for (const node of nodes) {
+      node.disk.onRenamed = (path) => {
+        if (path.endsWith(`/${QUORUM_STATE}`)) this.#electionsChanged.add(node);
+      };
+    }
+  }
+
+  check(): void {
+    for (const node of this.#electionsChanged) this.#checkElection(node);
+    this.#electionsChanged.clear();
+    for (const node of this.#nodes) {
+      const { broker } = node;
+      if (broker === null) {
+        this.#lives.delete(node);
+        continue;
+      }
+      let life = this.#lives.get(node);
+      if (life?.broker !== broker) this.#lives.set(node, (life = { broker, image: null, readers: new Map() }));
+      this.#checkNode(node, life);
+    }
+  }
+
+  /** Called when a send with acks=all is acknowledged. */
+  acknowledged(send: Send): void {
+    if (send.baseOffset === null) return;
+    const committed = [...this.#committed.values()].find(({ name }) => name === send.partition);
+    const end = send.baseOffset + send.values.length;
+    if (committed === undefined || committed.highWatermark < end) {
+      this.#fail(`${send.values[0]} was acknowledged at ${send.partition} ${send.baseOffset}, while the high watermark was ${committed?.highWatermark ?? 'unknown'}`);
+    }
+  }
+
+  /** What a partition's replicas agree on; undefined before any has been seen. */
+  committedOf(topicId: string, partition: number): Committed | undefined {
+    return this.#committed.get(`${topicId}-${partition}`);
+  }
+
+  #fail(message: string): void {
+    this.#world.fail(`invariant: ${message}`);
+  }
+
+  // ---- elections of the quorum, as their files tell
+
+  #checkElection(node: SimNode): void {
+    // Cut off in the middle of it, nobody has heard of it.
+    if (!node.isAlive || node.disk.peek(`${DATA}/${METADATA}/${QUORUM_STATE}`) === null) return;
+    const loaded = loadQuorumState(node.disk, `${DATA}/${METADATA}`);
+    if (loaded.status !== 'ok') return this.#fail(`node ${node.id} has a quorum-state that is ${loaded.status}`);
+    const { leaderEpoch: epoch, leaderId, votedId } = loaded.value;
+    const key = `${node.id} ${node.wipes}`;
+    const before = this.#quorumViews.get(key);
+    this.#world.trace(() => `node ${node.id}: quorum epoch ${epoch}, leader ${leaderId}, voted for ${votedId}`);
+    if (before !== undefined && epoch < before.epoch) this.#fail(`node ${node.id} went back from quorum epoch ${before.epoch} to ${epoch}`);
+    const voted = before?.epoch === epoch ? before.votedFor : -1;
+    if (voted >= 0 && votedId >= 0 && voted !== votedId) this.#fail(`node ${node.id} voted for ${voted} and for ${votedId} in quorum epoch ${epoch}`);
+    this.#quorumViews.set(key, { epoch, votedFor: votedId >= 0 ? votedId : voted });
+    if (leaderId >= 0) this.#quorumLeader(epoch, leaderId, node);
+  }
+
+  #quorumLeader(epoch: number, leaderId: number, node: SimNode): void {
+    const known = this.#quorumLeaders.get(epoch);
+    if (known === undefined) this.#quorumLeaders.set(epoch, leaderId);
+    else if (known !== leaderId) this.#fail(`quorum epoch ${epoch} has the leaders ${known} and ${leaderId} (says node ${node.id})`);
+  }
+
+  // ---- what a node shows
+
+  #checkNode(node: SimNode, life: Life): void {
+    const { broker } = life;
+    const { leaderId, epoch } = quorumLeader(broker);
+    if (leaderId >= 0) this.#quorumLeader(epoch, leaderId, node);
+    const image = broker.image();
+    if (image !== life.image) {
+      this.#checkImage(node, life.image, image);
+      life.image = image;
+    }
+    this.#checkReplica(node, life, METADATA, METADATA, quorumHighWatermark(broker));
+    for (const partition of broker.replicas.partitions()) {
+      const name = `${partition.topic}-${partition.partition}`;
+      const { highWatermark } = partition.log;
+      if (partition.isLeader) {
+        const key = `${partition.topicId}-${partition.partition} ${partition.leaderEpoch}`;
+        this.#partitionLeader(key, node.id, node.id);
+        const before = this.#leaderWatermarks.get(key) ?? 0;
+        if (highWatermark < before) this.#fail(`the high watermark of ${name} fell from ${before} to ${highWatermark} on leader ${node.id} of epoch ${partition.leaderEpoch}`);
+        else if (highWatermark > before) this.#leaderWatermarks.set(key, highWatermark);
+      }
+      this.#checkReplica(node, life, name, `${partition.topicId}-${partition.partition}`, highWatermark);
+    }
+  }
+
+  #checkReplica(node: SimNode, life: Life, name: string, key: string, highWatermark: number): void {
+    let known = life.readers.get(key);
+    if (known?.highWatermark === highWatermark) return;
+    let committed = this.#committed.get(key);
+    if (committed === undefined) this.#committed.set(key, (committed = new Committed(name)));
+    if (known === undefined) {
+      known = { reader: new ReplicaReader(node.disk, `${DATA}/${name}`, committed, `node ${node.id}`), highWatermark: 0 };
+      life.readers.set(key, known);
+    }
+    known.highWatermark = highWatermark;
+    const wrong = known.reader.advance(highWatermark);
+    if (wrong !== null) this.#fail(wrong);
+    committed.highWatermark = Math.max(committed.highWatermark, highWatermark);
+  }
+
+  // ---- metadata
+
+  #checkImage(node: SimNode, before: MetadataImage | null, image: MetadataImage): void {
+    if (before !== null && image.offset < before.offset) this.#fail(`node ${node.id} showed metadata of offset ${before.offset}, then of ${image.offset}`);
+    if (this.newest === null || image.offset > this.newest.offset) this.newest = image;
+    for (const topic of image.topics.values()) {
+      const old = before?.topicById(topic.id);
+      topic.partitions.forEach((partition, index) => {
+        const was = old?.partitions[index];
+        if (partition !== was) this.#checkPartition(node, `${topic.name}-${index}`, `${topic.id}-${index}`, was, partition);
+      });
+    }
+  }
+
+  #checkPartition(node: SimNode, name: string, key: string, was: PartitionImage | undefined, now: PartitionImage): void {
+    if (now.leader >= 0) {
+      this.#partitionLeader(`${key} ${now.leaderEpoch}`, now.leader, node.id);
+      if (!now.isr.includes(now.leader)) this.#fail(`${name} is led by ${now.leader}, which is not among the in-sync replicas ${now.isr.join()} (epoch ${now.leaderEpoch})`);
+    }
+    for (const replica of now.isr) if (!now.replicas.includes(replica)) this.#fail(`${name} has ${replica} in sync, which is not among the replicas ${now.replicas.join()}`);
+    if (was === undefined) return;
+    if (now.leaderEpoch < was.leaderEpoch) this.#fail(`the leader epoch of ${name} fell from ${was.leaderEpoch} to ${now.leaderEpoch}`);
+    if (now.partitionEpoch < was.partitionEpoch) this.#fail(`the partition epoch of ${name} fell from ${was.partitionEpoch} to ${now.partitionEpoch}`);
+    if (now.leader >= 0 && was.leader >= 0 && now.leader !== was.leader && now.leaderEpoch === was.leaderEpoch) this.#fail(`${name} changed from leader ${was.leader} to ${now.leader} within epoch ${now.leaderEpoch}`);
+  }
+
+  #partitionLeader(key: string, leader: number, says: number): void {
+    const known = this.#partitionLeaders.get(key);
+    if (known === undefined) this.#partitionLeaders.set(key, { leader, says });
+    else if (known.leader !== leader) this.#fail(`partition and epoch ${key} is led by ${known.leader} (says node ${known.says}) and ${leader} (says node ${says})`);
+  }
+}
+
+export function quorumLeader(broker: Broker): { readonly leaderId: number; readonly epoch: number } {
+  const quorum = broker.quorum as unknown as { leader?: () => { leaderId: number; epoch: number } };
+  return quorum.leader?.() ?? { leaderId: -1, epoch: -1 };
+}
+
+function quorumHighWatermark(broker: Broker): number {
+  const quorum = broker.quorum as unknown as { highWatermark?: () => number };
+  return quorum.highWatermark?.() ?? 0;
+}

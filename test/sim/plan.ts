@@ -1,0 +1,128 @@
+/**
+ * What a seed means: how large the cluster is, which settings and clients it has, which kinds of faults are on in this run and when each happens to whom.
+ *
+ * Promises: a plan is plain data; the same seed gives the same plan, and a plan with faults left out or less time runs as well, which is how a failure is made
+ * smaller. Does not: carry anything out.
+ */
+import { Seeded } from '../storage/seeded.ts';
+
+/** The topic that producers and consumers use. */
+export const TOPIC = 'alpha';
+
+/** Whom a fault meets: a node by its number, or whoever has that part when the time comes. */
+export type Target = number | 'controller' | 'leader' | 'coordinator';
+
+export const FAULT_KINDS = [
+  'kill', 'stop', 'pause', 'power', 'power in a turn', 'kill all', 'isolate', 'one way', 'split', 'cut', 'slow way', 'slow disk', 'slow node', 'disk full', 'disk error', 'clock', 'wipe',
+  'kill client', 'elect', 'reassign', 'create topic', 'delete topic', 'configure',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export interface Fault {
+  readonly atMs: number;
+  readonly kind: FaultKind;
+  readonly target: Target;
+  /** For what takes two. */
+  readonly other: number;
+  /** How long it lasts. */
+  readonly ms: number;
+  /** Whatever else is to be chosen: in [0, 1). */
+  readonly choice: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly partitions: number;
+  readonly producers: number;
+  readonly consumers: number;
+  readonly committers: number;
+  readonly members: number;
+  readonly safetyMs: number;
+  readonly faults: readonly Fault[];
+  /** `name=value`, for all nodes. */
+  readonly settings: readonly string[];
+  readonly network: { readonly latencyMs: number; readonly cutChance: number; readonly lateChance: number; readonly ghostChance: number };
+  readonly thinkMs: number;
+}
+
+/** How often each kind is on in a run, where it makes sense with one node, and the most that it lasts. */
+const KINDS: { readonly [kind in FaultKind]: { readonly on: number; readonly alone: boolean; readonly msMax: number } } = {
+  'kill': { on: 0.5, alone: true, msMax: 4000 },
+  'stop': { on: 0.3, alone: true, msMax: 3000 },
+  'pause': { on: 0.35, alone: true, msMax: 5000 },
+  'power': { on: 0.3, alone: false, msMax: 4000 },
+  'power in a turn': { on: 0.3, alone: false, msMax: 4000 },
+  'kill all': { on: 0.12, alone: true, msMax: 1500 },
+  'isolate': { on: 0.35, alone: false, msMax: 5000 },
+  'one way': { on: 0.3, alone: false, msMax: 5000 },
+  'split': { on: 0.3, alone: false, msMax: 5000 },
+  'cut': { on: 0.3, alone: true, msMax: 0 },
+  'slow way': { on: 0.25, alone: true, msMax: 5000 },
+  'slow disk': { on: 0.25, alone: true, msMax: 5000 },
+  'slow node': { on: 0.2, alone: true, msMax: 5000 },
+  'disk full': { on: 0.15, alone: true, msMax: 3000 },
+  'disk error': { on: 0.1, alone: false, msMax: 500 },
+  'clock': { on: 0.3, alone: true, msMax: 0 },
+  'wipe': { on: 0.1, alone: false, msMax: 2000 },
+  'kill client': { on: 0.2, alone: true, msMax: 0 },
+  'elect': { on: 0.2, alone: false, msMax: 0 },
+  'reassign': { on: 0.25, alone: false, msMax: 0 },
+  'create topic': { on: 0.2, alone: true, msMax: 0 },
+  'delete topic': { on: 0.15, alone: true, msMax: 0 },
+  'configure': { on: 0.15, alone: true, msMax: 0 },
+};
+
+export interface PlanOptions {
+  readonly nodes?: number;
+  /** Only these kinds; all that the seed turns on without it. */
+  readonly kinds?: readonly FaultKind[];
+}
+
+export function planOf(seed: number, options: PlanOptions = {}): Plan {
+  const random = new Seeded(Math.imul(seed, 0x2545f491) ^ 0x51ed270b);
+  const nodes = options.nodes ?? (random.chance(0.04) ? 1 : random.chance(0.1) ? 4 : 3);
+  const safetyMs = 5000 + random.below(11_000);
+  const kinds = FAULT_KINDS.filter((kind) => random.chance(KINDS[kind].on) && (nodes > 1 || KINDS[kind].alone));
+  const wanted = options.kinds?.filter((kind) => nodes > 1 || KINDS[kind].alone) ?? kinds;
+  const count = wanted.length === 0 ? 0 : 1 + random.below(9);
+  const faults: Fault[] = [];
+  for (let i = 0; i < count; i++) {
+    const kind = random.pick(wanted);
+    const target: Target = random.chance(0.35) ? random.pick(['controller', 'leader', 'leader', 'coordinator'] as const) : 1 + random.below(nodes);
+    faults.push({
+      atMs: 500 + Math.floor(random.next() * (safetyMs - 500)), kind, target, other: 1 + random.below(nodes),
+      ms: Math.floor(random.next() ** 2 * KINDS[kind].msMax) + (KINDS[kind].msMax > 0 ? 50 : 0), choice: random.next(),
+    });
+  }
+  faults.sort((a, b) => a.atMs - b.atMs);
+  return {
+    seed, nodes, safetyMs, faults,
+    partitions: 1 + random.below(3),
+    producers: 1 + random.below(3),
+    consumers: 1 + random.below(2),
+    committers: random.below(2),
+    members: random.chance(0.4) ? 1 + random.below(3) : 0,
+    settings: settingsOf(random, nodes),
+    network: { latencyMs: 0.1 + random.next() ** 3 * 8, cutChance: random.chance(0.3) ? 0.3 : 0.02, lateChance: random.chance(0.3) ? 0.4 : 0.05, ghostChance: random.chance(0.3) ? 0.1 : 0 },
+    thinkMs: 20 + random.below(300),
+  };
+}
+
+function settingsOf(random: Seeded, nodes: number): string[] {
+  const replicas = Math.min(nodes, 3);
+  const settings: string[] = [
+    `default.replication.factor=${replicas}`, `min.insync.replicas=${Math.min(2, replicas)}`, `offsets.topic.replication.factor=${replicas}`,
+    'offsets.topic.num.partitions=1', 'group.initial.rebalance.delay.ms=0', 'group.min.session.timeout.ms=1000',
+    `log.index.size.max.bytes=${65_536}`, 'log.segment.delete.delay.ms=500',
+    `replica.lag.time.max.ms=${1500 + random.below(4000)}`, `replica.fetch.wait.max.ms=${100 + random.below(400)}`, 'replica.fetch.backoff.ms=200',
+    `broker.session.timeout.ms=${1500 + random.below(3000)}`, 'broker.heartbeat.interval.ms=400',
+    `controller.quorum.election.timeout.ms=${300 + random.below(700)}`, `controller.quorum.fetch.timeout.ms=${700 + random.below(1300)}`, 'controller.quorum.election.backoff.max.ms=300',
+    `replica.high.watermark.checkpoint.interval.ms=${300 + random.below(3000)}`, `log.flush.offset.checkpoint.interval.ms=${500 + random.below(5000)}`,
+  ];
+  if (random.chance(0.3)) settings.push(`log.roll.ms=${1000 + random.below(3000)}`);
+  if (random.chance(0.2)) settings.push('log.flush.interval.messages=1');
+  if (random.chance(0.3)) settings.push(`metadata.log.max.record.bytes.between.snapshots=${1000 + random.below(5000)}`);
+  if (random.chance(0.3)) settings.push('auto.leader.rebalance.enable=true', 'leader.imbalance.check.interval.seconds=2');
+  return settings;
+}

@@ -1,0 +1,214 @@
+/**
+ * `npm run sim`: runs seeds, on several processes, and says of a failing one what failed and how to see it again, as small as it could be made.
+ *
+ *     npm run sim -- --seeds 300 [--from 1] [--jobs 2] [--nodes 3]     run many
+ *     npm run sim -- --seed 17 [--trace]                                run one, with all its events
+ *     npm run sim -- --seed 17 --keep 1,4 --ms 6000                     ... with only some of its faults, in less time
+ *
+ * Ends with 0 when nothing failed. Does not: look for the cause.
+ */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { planOf } from './plan.ts';
+import type { Plan } from './plan.ts';
+import { shrink } from './shrink.ts';
+import { simulate } from './simulation.ts';
+import type { SimulationResult } from './simulation.ts';
+
+/** Of real time: a run takes about a second. */
+const SEED_MS_MAX = 180_000;
+
+/** What a child process tells of a seed. */
+export interface SeedReport {
+  readonly seed: number;
+  readonly failure: string | null;
+  readonly hash: string;
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly acknowledged: number;
+  readonly faults: readonly (readonly [kind: string, times: number])[];
+  readonly realMs: number;
+}
+
+export interface RunOptions {
+  readonly from: number;
+  readonly seeds: number;
+  readonly jobs: number;
+  readonly nodes?: number | undefined;
+  /** Arguments for Node in the children: module hooks. */
+  readonly execArgv?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly onReport?: (report: SeedReport) => void;
+  /** Ends the run at the first failing seed. */
+  readonly stopAtFailure?: boolean;
+}
+
+/** Runs seeds in child processes; the reports come in the order of the seeds. */
+export async function runSeeds(options: RunOptions): Promise<SeedReport[]> {
+  const reports: SeedReport[] = [];
+  let next = options.from;
+  const end = options.from + options.seeds;
+  let stopped = false;
+  const work = async (): Promise<void> => {
+    let child: Child | null = null;
+    while (next < end && !stopped) {
+      const seed = next++;
+      child ??= new Child(options);
+      const report = await child.run(seed);
+      reports.push(report);
+      options.onReport?.(report);
+      if (report.failure !== null && options.stopAtFailure === true) stopped = true;
+      if (child.isGone) child = null;
+    }
+    child?.end();
+  };
+  await Promise.all(Array.from({ length: options.jobs }, work));
+  return reports.sort((a, b) => a.seed - b.seed);
+}
+
+class Child {
+  isGone = false;
+  readonly #process: ChildProcess;
+  #errors = '';
+
+  constructor({ execArgv = [], environment = {}, nodes }: RunOptions) {
+    const args = ['--serve', ...(nodes === undefined ? [] : ['--nodes', String(nodes)])];
+    this.#process = fork(fileURLToPath(import.meta.url), args, { execArgv: [...process.execArgv, ...execArgv], env: { ...process.env, ...environment }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    this.#process.stderr!.on('data', (chunk: Buffer) => (this.#errors = (this.#errors + chunk.toString()).slice(-4000)));
+  }
+
+  run(seed: number): Promise<SeedReport> {
+    const lost = (failure: string): SeedReport => ({ seed, failure, hash: '', events: 0, virtualMs: 0, acknowledged: 0, faults: [], realMs: 0 });
+    return new Promise((resolve) => {
+      const finish = (report: SeedReport): void => {
+        clearTimeout(timer);
+        this.#process.off('message', onMessage);
+        this.#process.off('exit', onExit);
+        resolve(report);
+      };
+      const onMessage = (report: unknown): void => finish(report as SeedReport);
+      const onExit = (): void => {
+        this.isGone = true;
+        finish(lost(`the process ended: ${this.#errors}`));
+      };
+      const timer = setTimeout(() => {
+        this.isGone = true;
+        this.#process.kill('SIGKILL');
+        finish(lost(`it did not end within ${SEED_MS_MAX} ms`));
+      }, SEED_MS_MAX);
+      this.#process.on('message', onMessage);
+      this.#process.on('exit', onExit);
+      this.#process.send(seed);
+    });
+  }
+
+  end(): void {
+    this.#process.disconnect();
+  }
+}
+
+function reportOf(seed: number, result: SimulationResult, realMs: number): SeedReport {
+  const { failure, hash, events, virtualMs, acknowledged, faults } = result;
+  return { seed, failure, hash, events, virtualMs, acknowledged, faults: [...faults], realMs };
+}
+
+async function serve(nodes: number | undefined): Promise<void> {
+  process.on('message', (seed: number) => {
+    const startMs = performance.now();
+    simulate(planOf(seed, nodes === undefined ? {} : { nodes })).then((result) => process.send!(reportOf(seed, result, performance.now() - startMs)));
+  });
+}
+
+/** The words of a failure that another run of it would have too. */
+export function kindOf(failure: string): string {
+  return failure.replace(/\d+/g, '#').slice(0, 40);
+}
+
+function commandOf(plan: Plan, whole: Plan, nodes: number | undefined): string {
+  const kept = plan.faults.map((fault) => whole.faults.indexOf(fault));
+  const parts = [`--seed ${plan.seed}`, ...(nodes === undefined ? [] : [`--nodes ${nodes}`])];
+  if (plan.faults.length < whole.faults.length) parts.push(`--keep ${kept.length === 0 ? 'none' : kept.join()}`);
+  if (plan.safetyMs !== whole.safetyMs) parts.push(`--ms ${plan.safetyMs}`);
+  for (const name of ['producers', 'consumers', 'committers', 'members'] as const) if (plan[name] !== whole[name]) parts.push(`--${name} ${plan[name]}`);
+  return `npm run sim -- ${parts.join(' ')} --trace`;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string' }, from: { type: 'string', default: '1' }, seed: { type: 'string' }, jobs: { type: 'string', default: '2' }, nodes: { type: 'string' }, trace: { type: 'boolean' },
+      keep: { type: 'string' }, ms: { type: 'string' }, producers: { type: 'string' }, consumers: { type: 'string' }, committers: { type: 'string' }, members: { type: 'string' },
+      serve: { type: 'boolean' }, shrink: { type: 'boolean' }, quiet: { type: 'boolean' },
+    },
+  });
+  const nodes = values.nodes === undefined ? undefined : Number(values.nodes);
+  if (values.serve === true) {
+    await serve(nodes);
+    return -1;
+  }
+  if (values.seed !== undefined) {
+    const whole = planOf(Number(values.seed), nodes === undefined ? {} : { nodes });
+    const number = (name: 'ms' | 'producers' | 'consumers' | 'committers' | 'members', otherwise: number): number => (values[name] === undefined ? otherwise : Number(values[name]));
+    const keep = values.keep === undefined ? whole.faults.map((_, index) => index) : values.keep === 'none' ? [] : values.keep.split(',').map(Number);
+    const plan: Plan = {
+      ...whole, faults: whole.faults.filter((_, index) => keep.includes(index)), safetyMs: number('ms', whole.safetyMs), producers: number('producers', whole.producers),
+      consumers: number('consumers', whole.consumers), committers: number('committers', whole.committers), members: number('members', whole.members),
+    };
+    if (values.shrink === true) return shrinkOne(plan, whole, nodes);
+    console.log(JSON.stringify(plan, null, 1));
+    const startMs = performance.now();
+    const result = await simulate(plan, values.trace === true ? { traceTo: (line) => console.log(line) } : {});
+    for (const line of result.lines) console.log(line);
+    console.log(`${result.failure ?? 'fine'}; hash ${result.hash}, ${result.events} events, ${Math.round(result.virtualMs)} virtual ms, ${result.acknowledged} acknowledged, ${result.polled} polled, ${Math.round(performance.now() - startMs)} ms`);
+    if (result.error instanceof Error) console.log(result.error.stack);
+    return result.failure === null ? 0 : 1;
+  }
+  return runMany({ from: Number(values.from), seeds: Number(values.seeds ?? '100'), jobs: Number(values.jobs), nodes, quiet: values.quiet === true });
+}
+
+async function runMany({ quiet, ...options }: { from: number; seeds: number; jobs: number; nodes: number | undefined; quiet: boolean }): Promise<number> {
+  const startMs = performance.now();
+  const reports = await runSeeds({
+    ...options,
+    onReport: ({ seed, failure }) => {
+      if (failure !== null && !quiet) console.log(`seed ${seed}: ${failure}`);
+    },
+  });
+  const failed = reports.filter(({ failure }) => failure !== null);
+  const total = (of: (report: SeedReport) => number): number => reports.reduce((sum, report) => sum + of(report), 0);
+  const faults = new Map<string, number>();
+  for (const report of reports) for (const [kind, times] of report.faults) faults.set(kind, (faults.get(kind) ?? 0) + times);
+  console.log(`${reports.length} seeds, ${failed.length} failed; ${Math.round(total((one) => one.virtualMs) / 1000)} virtual s, ${total((one) => one.events)} events, ${total((one) => one.acknowledged)} records acknowledged, ${Math.round((performance.now() - startMs) / 1000)} s`);
+  console.log(`faults: ${[...faults].sort().map(([kind, times]) => `${kind} ${times}`).join(', ')}`);
+  const kinds = new Map<string, SeedReport[]>();
+  for (const report of failed) kinds.set(kindOf(report.failure!), [...(kinds.get(kindOf(report.failure!)) ?? []), report]);
+  for (const [kind, ones] of kinds) {
+    console.log(`${ones.length} x ${kind}: seeds ${ones.slice(0, 10).map(({ seed }) => seed).join()}`);
+    if (!quiet) {
+      const whole = planOf(ones[0]!.seed, options.nodes === undefined ? {} : { nodes: options.nodes });
+      await shrinkOne(whole, whole, options.nodes);
+    }
+  }
+  return failed.length === 0 ? 0 : 1;
+}
+
+async function shrinkOne(plan: Plan, whole: Plan, nodes: number | undefined): Promise<number> {
+  const smaller = await shrink(plan, async (one) => {
+    const { failure } = await simulate(one);
+    return failure === null ? null : kindOf(failure);
+  });
+  if (smaller === null) {
+    console.log(`seed ${plan.seed} does not fail here`);
+    return 0;
+  }
+  console.log(`  ${smaller.plan.faults.length} of ${whole.faults.length} faults are enough (${smaller.plan.faults.map(({ kind, target, atMs }) => `${kind} ${target} at ${atMs}`).join(', ')}): ${smaller.kind}`);
+  console.log(`  ${commandOf(smaller.plan, whole, nodes)}`);
+  return 1;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const code = await main();
+  if (code >= 0) process.exitCode = code;
+}
