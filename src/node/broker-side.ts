@@ -9,6 +9,7 @@
 import { BufferPool } from '../../storage/buffer-pool.ts';
 import { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import type { OpenedDirectories } from '../data-directories.ts';
+import type { PeerChannel } from '../peer/peer.ts';
 import type { MetadataChanges } from '../quorum/changes.ts';
 import type { MetadataImage } from '../quorum/image.ts';
 import { GROUP_METADATA_TOPIC } from '../quorum/topic-names.ts';
@@ -36,6 +37,11 @@ export interface BrokerSideOptions {
   readonly image: () => MetadataImage;
   readonly allocateProducerIds: () => Promise<ProducerIdBlock>;
   readonly ensureTopics: (names: readonly string[]) => Promise<void>;
+  /** Another broker, null while it is not known. */
+  readonly peerOf: (nodeId: number, lane: number) => PeerChannel | null;
+  readonly controllerChannel: PeerChannel;
+  /** -1 before this node is registered. */
+  readonly brokerEpoch: () => number;
 }
 
 export class BrokerSide {
@@ -53,7 +59,10 @@ export class BrokerSide {
       slotsMax: settings().get('max.incremental.fetch.session.cache.slots'), evictionMs: FETCH_SESSION_EVICTION_MS, newId: () => 1 + runtime.random.below(FETCH_SESSION_ID_MAX),
     });
     this.producerIds = new ProducerIds(options.allocateProducerIds);
-    this.replicas = new Replicas({ runtime, directories: directories.all, nodeId, turn, logger, settings });
+    this.replicas = new Replicas({
+      runtime, directories: directories.all, nodeId, turn, logger, settings,
+      peerOf: options.peerOf, controller: options.controllerChannel, brokerEpoch: options.brokerEpoch,
+    });
     this.groups = new GroupCoordinator({
       runtime, logger,
       settings: { get: (name) => settings().get(name) as number },

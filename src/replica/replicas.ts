@@ -15,7 +15,6 @@ import type { MetadataChanges } from '../quorum/changes.ts';
 import { ResourceType } from '../quorum/image.ts';
 import type { MetadataImage, PartitionImage, TopicImage } from '../quorum/image.ts';
 import type { PeerChannel } from '../peer/peer.ts';
-import { ConnectionError } from '../runtime/connection-error.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 import type { Turn } from '../runtime/turn.ts';
@@ -46,11 +45,11 @@ export interface ReplicasOptions {
   /** In force now, dynamic ones included. */
   readonly settings: () => Settings;
   /** Another broker, null while it is not known; each lane is a connection of its own. */
-  readonly peerOf?: (nodeId: number, lane: number) => PeerChannel | null;
+  readonly peerOf: (nodeId: number, lane: number) => PeerChannel | null;
   /** The active controller. */
-  readonly controller?: PeerChannel;
+  readonly controller: PeerChannel;
   /** -1 before this node is registered. */
-  readonly brokerEpoch?: () => number;
+  readonly brokerEpoch: () => number;
   /** One of `offlineLogDirs` is new. */
   readonly onDirectoryFailed?: () => void;
   /** The replica has begun to lead, in its present leader epoch, or it leads no more. */
@@ -61,8 +60,6 @@ export type ReplicaRole = 'leader' | 'follower' | 'none';
 
 /** Fetches have lanes of their own: one waits at the leader, and nobody else is to wait behind it. */
 const FIRST_FETCH_LANE = 1;
-
-const NO_CONTROLLER: PeerChannel = { request: () => Promise.reject(new ConnectionError('this node knows no controller')) };
 
 interface Topic {
   readonly id: string;
@@ -90,9 +87,9 @@ export class Replicas {
       runtime: options.runtime, logger: options.logger, settings: options.settings,
       directories: options.directories.map((directory) => directory.logs), partitions: () => this.partitions(),
     });
-    const { runtime, nodeId, turn, logger, settings, brokerEpoch = () => -1, peerOf = () => null } = options;
+    const { runtime, nodeId, turn, logger, settings, brokerEpoch, peerOf, controller } = options;
     const { clock, timers } = runtime;
-    this.#alterPartitions = new AlterPartitions({ nodeId, controller: options.controller ?? NO_CONTROLLER, brokerEpoch, timers, turn, logger });
+    this.#alterPartitions = new AlterPartitions({ nodeId, controller, brokerEpoch, timers, turn, logger });
     this.#fetchers = new Fetchers({
       nodeId, brokerEpoch, clock, timers, logger,
       channelOf: (leaderId, loop) => peerOf(leaderId, FIRST_FETCH_LANE + loop),
