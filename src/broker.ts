@@ -176,9 +176,9 @@ export class Broker implements Node {
     });
     this.#side = !roles.isBroker ? null : new BrokerSide({
       runtime, nodeId, logger, turn: options.turn, directories, image, settings: () => this.settings,
-      allocateProducerIds: () => this.controller.allocateProducerIds(nodeId, this.brokerEpoch),
       ensureTopics: (names) => this.ensureTopics(names),
       peerOf: (id, lane) => this.#peers.broker(id, lane), controllerChannel: this.controllerChannel, brokerEpoch: () => this.brokerEpoch,
+      onDirectoryFailed: () => this.#lifecycle.tellSoon(),
     });
   }
 

@@ -6,6 +6,8 @@
  * before it answers, and ends with the leader epoch.
  * Does not register, open ports, or decide what is where.
  */
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
+import { AllocateProducerIds } from '../../protocol/messages/cluster.ts';
 import { BufferPool } from '../../storage/buffer-pool.ts';
 import { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import type { OpenedDirectories } from '../data-directories.ts';
@@ -16,8 +18,11 @@ import { GROUP_METADATA_TOPIC } from '../quorum/topic-names.ts';
 import { FetchSessions } from '../replica/fetch-sessions.ts';
 import { ProducerIds } from '../replica/producer-ids.ts';
 import type { ProducerIdBlock } from '../replica/producer-ids.ts';
+import type { Partition } from '../replica/partition.ts';
 import { Replicas } from '../replica/replicas.ts';
+import type { ReplicaRole } from '../replica/replicas.ts';
 import { shardLogOf } from '../replica/shard-log.ts';
+import { ConnectionError } from '../runtime/connection-error.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Turn } from '../runtime/turn.ts';
@@ -35,7 +40,8 @@ export interface BrokerSideOptions {
   /** In force now. */
   readonly settings: () => Settings;
   readonly image: () => MetadataImage;
-  readonly allocateProducerIds: () => Promise<ProducerIdBlock>;
+  /** A log directory is offline: heartbeats have something to tell. */
+  readonly onDirectoryFailed: () => void;
   readonly ensureTopics: (names: readonly string[]) => Promise<void>;
   /** Another broker, null while it is not known. */
   readonly peerOf: (nodeId: number, lane: number) => PeerChannel | null;
@@ -51,6 +57,8 @@ export class BrokerSide {
   readonly replicas: Replicas;
   readonly groups: GroupCoordinator;
   readonly #options: BrokerSideOptions;
+  /** Begun since somebody last looked. */
+  readonly #loads: { readonly partition: number; readonly loaded: Promise<void> }[] = [];
 
   constructor(options: BrokerSideOptions) {
     const { runtime, nodeId, logger, turn, directories, settings, image } = options;
@@ -58,10 +66,11 @@ export class BrokerSide {
     this.fetchSessions = new FetchSessions({
       slotsMax: settings().get('max.incremental.fetch.session.cache.slots'), evictionMs: FETCH_SESSION_EVICTION_MS, newId: () => 1 + runtime.random.below(FETCH_SESSION_ID_MAX),
     });
-    this.producerIds = new ProducerIds(options.allocateProducerIds);
+    this.producerIds = new ProducerIds(() => this.#allocateProducerIds());
     this.replicas = new Replicas({
       runtime, directories: directories.all, nodeId, turn, logger, settings,
-      peerOf: options.peerOf, controller: options.controllerChannel, brokerEpoch: options.brokerEpoch,
+      peerOf: options.peerOf, controller: options.controllerChannel, brokerEpoch: options.brokerEpoch, onDirectoryFailed: options.onDirectoryFailed,
+      onLeadershipChange: (partition, role) => this.#roleChanged(partition, role),
     });
     this.groups = new GroupCoordinator({
       runtime, logger,
@@ -74,8 +83,7 @@ export class BrokerSide {
   async start(image: MetadataImage): Promise<void> {
     const { directories, logger } = this.#options;
     this.replicas.start(image);
-    const partitions = image.topic(GROUP_METADATA_TOPIC)?.partitions ?? [];
-    await Promise.all(partitions.map((_, partition) => this.#coordinate(image, partition)));
+    await Promise.all(this.#loads.splice(0).map(({ loaded }) => loaded));
     for (const { logs } of directories.all) void logs.removeDeleted().catch((error: unknown) => logger.warn(`${logs.path}: leftovers of deleted partitions stay: ${String(error)}`));
   }
 
@@ -83,26 +91,30 @@ export class BrokerSide {
   async follow(changes: MetadataChanges): Promise<void> {
     this.replicas.apply(changes);
     this.groups.onTopicsDeleted(changes.topicsDeleted);
-    for (const topic of changes.topicsDeleted) {
-      if (topic.name === GROUP_METADATA_TOPIC) topic.partitions.forEach((_, partition) => this.groups.onResignation(partition, null));
-    }
-    const loaded: Promise<void>[] = [];
-    for (const { topic, partition, before } of changes.partitions) {
-      if (topic.name !== GROUP_METADATA_TOPIC) continue;
-      const coordinating = this.#coordinate(changes.image, partition);
-      // A partition that is new has nothing to load, and who made it counts on it. One that has moved is loaded while other changes go on.
-      if (before === undefined) loaded.push(coordinating);
-    }
-    await Promise.all(loaded);
+    // A partition that is new has nothing to load, and who made it counts on it. One that has moved is loaded while other changes go on.
+    const made = new Set(changes.partitions.filter(({ topic, before }) => topic.name === GROUP_METADATA_TOPIC && before === undefined).map(({ partition }) => partition));
+    await Promise.all(this.#loads.splice(0).filter(({ partition }) => made.has(partition)).map(({ loaded }) => loaded));
   }
 
-  /** Hands the partition to its coordinator, or takes it away. Resolves when it is loaded, if it is to be. */
-  async #coordinate(image: MetadataImage, index: number): Promise<void> {
-    const { nodeId, runtime } = this.#options;
-    const { leader, leaderEpoch } = image.partition(GROUP_METADATA_TOPIC, index)!;
-    const partition = this.replicas.find(GROUP_METADATA_TOPIC, index);
-    if (leader !== nodeId || typeof partition === 'number') return this.groups.onResignation(index, leaderEpoch);
-    await this.groups.onLeadership(index, shardLogOf(partition, runtime.clock));
+  /** Hands a partition of an internal topic to its coordinator, or takes it away. */
+  #roleChanged(replica: Partition, role: ReplicaRole): void {
+    const { topic, partition } = replica;
+    if (topic !== GROUP_METADATA_TOPIC) return;
+    if (role !== 'leader') return this.groups.onResignation(partition, null);
+    this.#loads.push({ partition, loaded: this.groups.onLeadership(partition, shardLogOf(replica, this.#options.runtime.clock)) });
+  }
+
+  async #allocateProducerIds(): Promise<ProducerIdBlock> {
+    const { controllerChannel, nodeId, brokerEpoch } = this.#options;
+    try {
+      const { errorCode, producerIdStart, producerIdLen } = await controllerChannel.request(AllocateProducerIds, { brokerId: nodeId, brokerEpoch: brokerEpoch() });
+      if (errorCode !== ErrorCode.NONE) throw new KafkaError(errorCode as ErrorCode);
+      return { firstProducerId: producerIdStart, blockSize: producerIdLen };
+    } catch (error) {
+      if (!(error instanceof ConnectionError) && !(error instanceof KafkaError && error.code !== ErrorCode.KAFKA_STORAGE_ERROR)) throw error;
+      // What lets a client come again, as Kafka's RPCProducerIdManager has it.
+      throw new KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, error.message);
+    }
   }
 
   /** Those who wait are answered, and nothing that waits is begun any more. */

@@ -46,7 +46,7 @@ async function ask<A extends Api<any, any>>(api: A, apiVersion: number, input: I
   const served = apis.find((one) => one.api === api)!;
   expect(apiVersion >= served.versionMin && apiVersion <= served.versionMax, `${api.name} ${apiVersion}`).toBe(true);
   const request = decodeBuffer(api.request, apiVersion, encodeBuffer(api.request, apiVersion, input));
-  const context = { apiVersion, clientId: 'c', correlationId: 1, receivedMs: 0, connection: { listener }, node } as unknown as RequestContext;
+  const context = { apiVersion, clientId: 'c', correlationId: 1, receivedMs: 0, connection: { listener, listenerKind: 'broker' }, node } as unknown as RequestContext;
   let response: unknown;
   try {
     response = await served.handle(request, context);
