@@ -14,6 +14,7 @@ import { offsetForLeaderEpochApis } from './offset-for-leader-epoch.ts';
 import { offsetApis } from './offsets.ts';
 import { produceApis } from './produce.ts';
 import { producerIdApis } from './producer-ids.ts';
+import { quorumApis } from './quorum.ts';
 import { reassignmentApis } from './reassignments.ts';
 import type { Served } from './serve.ts';
 import { topicApis } from './topics.ts';
@@ -22,5 +23,5 @@ import { versionApis } from './versions.ts';
 /** By API key. */
 export const servedApis: readonly Served[] = [
   ...produceApis, ...fetchApis, ...listOffsetsApis, ...offsetForLeaderEpochApis, ...metadataApis, ...topicApis, ...clusterApis, ...configApis, ...producerIdApis, ...findCoordinatorApis,
-  ...groupApis, ...offsetApis, ...configChangeApis, ...controllerApis, ...reassignmentApis, ...featureApis, ...versionApis(() => servedApis), ...envelopeApis(() => servedApis),
+  ...groupApis, ...offsetApis, ...configChangeApis, ...controllerApis, ...reassignmentApis, ...featureApis, ...quorumApis, ...versionApis(() => servedApis), ...envelopeApis(() => servedApis),
 ].sort((left, right) => left.api.key - right.api.key);

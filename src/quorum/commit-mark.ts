@@ -44,6 +44,11 @@ export class CommitMark {
     return this.#written ?? 0;
   }
 
+  /** What the file says; undefined before it was read or written. */
+  get written(): number | undefined {
+    return this.#written;
+  }
+
   /** Throws a DiskError. */
   write(offset: number, { nowMs, atOnce }: { readonly nowMs: number; readonly atOnce: boolean }): void {
     if (offset === this.#written || (!atOnce && nowMs - this.#writtenMs < WRITE_INTERVAL_MS)) return;

@@ -1,31 +1,40 @@
 /**
- * Carries out what `raft.ts` decides, over the metadata log and the quorum-state file.
+ * Carries out what `raft.ts` decides: over the metadata log, the quorum-state file, the peers and the clock.
  *
- * Promises: effects happen in order, and an election is on disk before the effect after it; records of one turn of the event loop share one write and one
- * sync; `committed` of an append resolves when a majority has the records on disk and everybody here has acted on them. A failed sync ends this node's part
- * in the quorum (`onFailure`); a full disk only fails the append, for nothing of it stays in the log.
- * Does not: know what records mean, or fold them.
+ * Promises: effects happen in order, and an election is on disk before the effect after it; while the log is cut or a snapshot is taken in, all else
+ * waits. Records of one turn of the event loop share one write and one sync; `committed` of an append resolves when a majority has the records on disk and
+ * everybody here has acted on them. A failed sync ends this node's part in the quorum (`onFailure`); a full disk fails the append, for nothing of it stays in
+ * the log, and ends the leadership of a leader with followers.
+ * Does not: know what records mean, or fold them; does not answer fetches (`raft-fetch.ts`).
  */
 import assert from 'node:assert';
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import { DiskError } from '../../storage/disk.ts';
 import type { LogRead } from '../../storage/log-read.ts';
-import type { Clock, Timers } from '../runtime/runtime.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Clock, Random, Timer, Timers } from '../runtime/runtime.ts';
 import { BATCH_BYTES_MAX, type BatchStamp, controlBatch, dataBatches, type NewControlRecord } from './batches.ts';
-import { type ElectionState, type RaftEffect, type RaftEvent, type RaftState, step } from './raft.ts';
+import { nextTimeMs, step } from './raft.ts';
+import type { RaftPeers } from './raft-peers.ts';
+import type { Destination, ElectionState, RaftEffect, RaftEvent, RaftRequest, RaftState, Reply, SnapshotId } from './raft-state.ts';
+import { endpointOn, recordOfVoters, type VoterSet } from './voters.ts';
 
 /** What the driver needs of `storage/log.ts`. */
 export interface RaftLog {
   readonly config: { readonly segmentBytes: number };
   readonly logEndOffset: number;
+  /** All below it has been handed to the file, and can be read. */
+  readonly writtenEndOffset: number;
   append(
     batch: Buffer,
     options: { readonly leaderEpoch: number; readonly nowMs: number; readonly origin: 'raft' },
   ): { readonly error: ErrorCode; readonly baseOffset: number; readonly lastOffset: number };
   /** All below it is on the disk. */
   readonly recoveryPoint: number;
+  write(): Promise<void>;
   /** Writes and syncs all that was appended; rejects when the disk failed for good. What a full disk refuses it takes back and tells `onWriteFailed`. */
   flush(): Promise<void>;
+  onWritten: (endOffset: number) => void;
   onWriteFailed: (error: Error, fromOffset: number) => void;
   read(startOffset: number, options: { readonly maxBytes: number; readonly endOffset: number; readonly minOneBatch: boolean }): LogRead | Promise<LogRead>;
   advanceHighWatermark(offset: number): void;
@@ -33,15 +42,40 @@ export interface RaftLog {
 
 export interface DriverHooks {
   /** Makes the election durable before it returns; throws a DiskError. */
-  saveElection(election: ElectionState): void;
+  saveElection(election: ElectionState, state: RaftState): void;
   /** This node leads now; the LeaderChange record of the epoch is in the log. */
   onLeader(epoch: number): void;
+  /** It does not any more: what it has not committed may never be. */
+  onResigned(epoch: number): void;
+  /** Another leader, another epoch, or another address. */
+  onLeaderChanged(): void;
   /** All below is committed. Resolves when what followed from it is done. */
   onHighWatermark(offset: number): Promise<void>;
-  /** What was appended and not committed is gone. */
-  onCut(): void;
+  /** What was appended and could not be written is gone: the images follow from what is left. */
+  onCut(): Promise<void>;
   /** The disk failed: this node cannot be part of the quorum any more. */
   onFailure(error: unknown): void;
+  /** The voters as of the log's end, and the epoch of its last batch. */
+  latest(): { readonly voters: VoterSet; readonly kraftVersion: number; readonly offset: number | null; readonly lastEpoch: number };
+  /** A batch of control records is in the log. */
+  onControlBatch(batch: Buffer): void;
+  /** The effects of a follower; see `replication.ts`. */
+  follow(bytes: Buffer, epoch: number, highWatermark: number): void;
+  truncate(epoch: number, endOffset: number): Promise<number>;
+  beginSnapshot(id: SnapshotId): boolean;
+  followSnapshot(id: SnapshotId): Promise<void>;
+  takeChunk(id: SnapshotId, position: number, sizeBytes: number, bytes: Buffer): Promise<{ readonly position: number; readonly isWhole: boolean }>;
+}
+
+export interface DriverOptions {
+  readonly log: RaftLog;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly hooks: DriverHooks;
+  readonly state: RaftState;
+  readonly peers: RaftPeers;
 }
 
 export interface Appended {
@@ -58,39 +92,54 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** An event that is answered. */
+type Asked<E> = E extends { readonly token: number } ? Omit<E, 'token'> : never;
+export type RaftQuestion = Asked<RaftEvent>;
+
+const JITTER_STEPS = 1 << 30;
+/** How long one that leaves waits for the others to hear of it; Kafka waits 5 s for somebody else to lead. */
+const CLOSE_GRACE_MS = 1000;
+
 export class RaftDriver {
   readonly #log: RaftLog;
   readonly #clock: Clock;
   readonly #timers: Timers;
+  readonly #random: Random;
+  readonly #logger: Logger;
   readonly #hooks: DriverHooks;
-  /** Control records that the first leader of a new quorum writes behind its LeaderChange. */
-  readonly #firstControlRecords: readonly NewControlRecord[];
+  readonly #peers: RaftPeers;
   #state: RaftState;
   readonly #effects: RaftEffect[] = [];
   #performing = false;
+  /** An effect that takes time is under way; events wait. */
+  #locked: Promise<void> | undefined;
+  readonly #events: RaftEvent[] = [];
   #leaderEpoch: number | undefined;
   #flushAsked = false;
   #flushing: Promise<void> | undefined;
   #failed: unknown;
   #closed = false;
+  #timer: Timer | undefined;
+  #timerMs = Infinity;
   /** By last offset. */
   #waiting: Waiting[] = [];
+  readonly #asked = new Map<number, (reply: Reply) => void>();
+  #nextToken = 1;
+  /** Told when more can be read, more is committed, or the role has changed. */
+  onProgress: () => void = () => {};
+  onStep: () => void = () => {};
 
-  constructor(options: {
-    readonly log: RaftLog;
-    readonly clock: Clock;
-    readonly timers: Timers;
-    readonly hooks: DriverHooks;
-    readonly state: RaftState;
-    readonly firstControlRecords: readonly NewControlRecord[];
-  }) {
+  constructor(options: DriverOptions) {
     this.#log = options.log;
     this.#clock = options.clock;
     this.#timers = options.timers;
+    this.#random = options.random;
+    this.#logger = options.logger;
     this.#hooks = options.hooks;
     this.#state = options.state;
-    this.#firstControlRecords = options.firstControlRecords;
+    this.#peers = options.peers;
     this.#log.onWriteFailed = (error) => this.#cut(error);
+    this.#log.onWritten = () => this.onProgress();
   }
 
   get state(): RaftState {
@@ -102,8 +151,17 @@ export class RaftDriver {
     return this.#leaderEpoch;
   }
 
+  /** Resolves when the log is not being cut or replaced. */
+  get unlocked(): Promise<void> | undefined {
+    return this.#locked;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed || this.#failed !== undefined;
+  }
+
   start(): void {
-    this.#dispatch({ type: 'start' });
+    this.dispatch({ type: 'start' });
   }
 
   /**
@@ -112,6 +170,8 @@ export class RaftDriver {
    */
   append(values: readonly Buffer[]): Appended {
     if (this.#leaderEpoch === undefined || this.#closed) throw new KafkaError(ErrorCode.NOT_CONTROLLER);
+    // The image that decisions are made on is being made anew.
+    if (this.#locked !== undefined) throw new KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, 'the metadata log has just lost what could not be written');
     assert(values.length > 0, 'an append of nothing');
     const baseOffset = this.#log.logEndOffset;
     const stamp: BatchStamp = { baseOffset, epoch: this.#leaderEpoch, nowMs: this.#clock.wallMs() };
@@ -126,7 +186,33 @@ export class RaftDriver {
     return this.#log.logEndOffset <= (this.#state.highWatermark ?? 0) ? Promise.resolve() : this.#committed(this.#log.logEndOffset - 1);
   }
 
-  /** Stops leading, after what is under way is on disk. */
+  /** A question of another node, or of an operator. */
+  ask(question: RaftQuestion): Promise<Reply> {
+    const token = this.#nextToken++;
+    return new Promise((resolve) => {
+      this.#asked.set(token, resolve);
+      this.dispatch({ ...question, token } as RaftEvent);
+    });
+  }
+
+  /** Raises kraft.version, or only says whether it could. Throws a KafkaError. */
+  upgradeKraftVersion(kraftVersion: number, validateOnly: boolean): void {
+    if (this.#locked !== undefined) throw new KafkaError(ErrorCode.NOT_CONTROLLER);
+    const token = this.#nextToken++;
+    let given: Reply | undefined;
+    this.#asked.set(token, (reply) => (given = reply));
+    this.dispatch({ type: 'upgrade', token, kraftVersion, validateOnly });
+    const { error, message } = given ?? this.#ownReply(ErrorCode.NOT_CONTROLLER);
+    if (error === ErrorCode.NOT_LEADER_OR_FOLLOWER) throw new KafkaError(ErrorCode.NOT_CONTROLLER);
+    if (error !== ErrorCode.NONE) throw new KafkaError(error, message);
+  }
+
+  /** Gives up leading; others are told who should be next. */
+  resign(): void {
+    this.dispatch({ type: 'resign' });
+  }
+
+  /** Stops leading, after what is under way is on disk and the others have heard of it, or had time to. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -134,8 +220,40 @@ export class RaftDriver {
       this.#askFlush();
       await this.#flushing;
     }
-    this.#dispatch({ type: 'resign' });
     this.#rejectWaiting(new KafkaError(ErrorCode.NOT_CONTROLLER));
+    if (this.#failed === undefined) {
+      this.dispatch({ type: 'close' });
+      await this.#heard();
+    }
+    this.#timer?.cancel();
+    await this.#locked;
+    this.#peers.close();
+    for (const [token] of this.#asked) this.#reply(token, this.#ownReply(ErrorCode.BROKER_NOT_AVAILABLE));
+  }
+
+  #heard(): Promise<void> {
+    const isDone = (): boolean => this.#failed !== undefined || this.#state.role.name !== 'resigned' || this.#isHeardByAll();
+    if (isDone()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const { onStep } = this;
+      const end = (): void => {
+        timer.cancel();
+        this.onStep = onStep;
+        resolve();
+      };
+      const timer = this.#timers.after(CLOSE_GRACE_MS, end);
+      this.onStep = () => void (isDone() && end());
+    });
+  }
+
+  /** Or not reached: who is down needs not hear of it. */
+  #isHeardByAll(): boolean {
+    const { role, connections, config, voters } = this.#state;
+    if (role.name !== 'resigned') return true;
+    return role.unheard.every((id) => {
+      const endpoint = endpointOn(voters.find((voter) => voter.id === id)?.endpoints ?? [], config.listenerName);
+      return endpoint === undefined || connections.get(`${endpoint.host}:${endpoint.port}`)?.name === 'backingOff';
+    });
   }
 
   #committed(lastOffset: number): Promise<void> {
@@ -147,15 +265,26 @@ export class RaftDriver {
   #appendBatch(batch: Buffer, { epoch, nowMs }: BatchStamp): void {
     const { error } = this.#log.append(batch, { leaderEpoch: epoch, nowMs, origin: 'raft' });
     if (error !== ErrorCode.NONE) throw new KafkaError(error);
-    this.#dispatch({ type: 'appended', endOffset: this.#log.logEndOffset });
+    this.dispatch({ type: 'appended', endOffset: this.#log.logEndOffset, lastEpoch: epoch });
     this.#askFlush();
   }
 
-  #dispatch(event: RaftEvent): void {
-    const { state, effects } = step(this.#state, event, this.#clock.monotonicMs());
+  // ---- events and effects
+
+  dispatch(event: RaftEvent): void {
+    if (this.#failed !== undefined) return;
+    if (this.#locked !== undefined) {
+      this.#events.push(event);
+      return;
+    }
+    const { state, effects } = step(this.#state, event, this.#clock.monotonicMs(), this.#random.below(JITTER_STEPS) / JITTER_STEPS);
+    const before = this.#state;
     this.#state = state;
     this.#effects.push(...effects);
     this.#perform();
+    if (before.role !== state.role && before.role.name !== state.role.name) this.onProgress();
+    this.#arm();
+    this.onStep();
   }
 
   #perform(): void {
@@ -163,7 +292,10 @@ export class RaftDriver {
     if (this.#performing) return;
     this.#performing = true;
     try {
-      for (let effect = this.#effects.shift(); effect !== undefined; effect = this.#effects.shift()) this.#performOne(effect);
+      for (let effect = this.#effects.shift(); effect !== undefined; effect = this.#effects.shift()) {
+        const done = this.#performOne(effect);
+        if (done !== undefined) return this.#lock(done);
+      }
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.#fail(error);
@@ -172,38 +304,112 @@ export class RaftDriver {
     }
   }
 
-  #performOne(effect: RaftEffect): void {
+  /** All waits for it, then goes on with the events that it gives. */
+  #lock(done: Promise<RaftEvent[]>): void {
+    this.#locked = done.then(
+      (events) => this.#unlock(events),
+      (error: unknown) => {
+        this.#locked = undefined;
+        this.#fail(error);
+      },
+    );
+  }
+
+  #unlock(events: readonly RaftEvent[]): void {
+    this.#locked = undefined;
+    // What was to follow comes first, then what it gave, then what arrived meanwhile.
+    const arrived = this.#events.splice(0);
+    this.#perform();
+    for (const event of [...events, ...arrived]) this.dispatch(event);
+    this.onProgress();
+  }
+
+  #performOne(effect: RaftEffect): Promise<RaftEvent[]> | undefined {
     switch (effect.type) {
       case 'saveElection':
         // Nothing happens between two elections in a row, so the second is all that a restart could miss.
-        if (this.#effects[0]?.type !== 'saveElection') this.#hooks.saveElection(effect.election);
-        return;
+        if (this.#effects[0]?.type === 'leaderChanged' && this.#effects[1]?.type === 'saveElection') return undefined;
+        if (this.#effects[0]?.type !== 'saveElection') this.#hooks.saveElection(effect.election, this.#state);
+        return undefined;
       case 'appendLeaderChange':
-        return this.#appendLeaderChange(effect);
+        this.#appendLeaderChange(effect);
+        return undefined;
       case 'becomeLeader':
         this.#leaderEpoch = effect.epoch;
-        return this.#hooks.onLeader(effect.epoch);
-      case 'highWatermark':
-        return this.#highWatermark(effect.offset);
+        this.#hooks.onLeader(effect.epoch);
+        return undefined;
       case 'resigned':
         this.#leaderEpoch = undefined;
-        return;
+        this.#rejectWaiting(new KafkaError(ErrorCode.NOT_CONTROLLER, 'this node is not the active controller any more'));
+        this.#hooks.onResigned(effect.epoch);
+        return undefined;
+      case 'leaderChanged':
+        this.#hooks.onLeaderChanged();
+        return undefined;
+      case 'highWatermark':
+        this.#highWatermark(effect.offset);
+        return undefined;
+      case 'appendVoters':
+        this.#appendVoters(effect);
+        return undefined;
+      case 'send':
+        void this.#send(effect.requestId, effect.to, effect.request);
+        return undefined;
+      case 'reply':
+        this.#reply(effect.token, effect.reply);
+        return undefined;
+      case 'follow':
+        this.#follow(effect.bytes, effect.epoch);
+        return undefined;
+      case 'truncate':
+        return this.#truncate(effect.epoch, effect.endOffset);
+      case 'beginSnapshot':
+        if (!this.#hooks.beginSnapshot(effect.id)) {
+          this.dispatch({ type: 'chunkTaken', id: effect.id, position: 0, isWhole: false });
+          return undefined;
+        }
+        return this.#hooks.followSnapshot(effect.id).then(() => [...this.#restarted(effect.id), { type: 'followed', isDone: true }]);
+      case 'takeChunk':
+        return this.#takeChunk(effect);
     }
   }
 
-  #appendLeaderChange({ epoch, voters, grantingVoters }: RaftEffect & { type: 'appendLeaderChange' }): void {
-    const stamp: BatchStamp = { baseOffset: this.#log.logEndOffset, epoch, nowMs: this.#clock.wallMs() };
-    const leaderChange: NewControlRecord = {
-      type: 'leaderChange',
-      value: {
-        version: 0,
-        leaderId: this.#state.nodeId,
-        voters: voters.map((voterId) => ({ voterId })),
-        grantingVoters: grantingVoters.map((voterId) => ({ voterId })),
+  #appendLeaderChange({ epoch, voters, grantingVoters, votersRecord }: RaftEffect & { type: 'appendLeaderChange' }): void {
+    const records: NewControlRecord[] = [
+      {
+        type: 'leaderChange',
+        value: {
+          version: 0,
+          leaderId: this.#state.nodeId,
+          voters: voters.map((voterId) => ({ voterId })),
+          grantingVoters: grantingVoters.map((voterId) => ({ voterId })),
+        },
       },
-    };
-    const first = stamp.baseOffset === 0 ? this.#firstControlRecords : [];
-    this.#appendBatch(controlBatch([leaderChange, ...first], stamp), stamp);
+    ];
+    if (votersRecord !== null) {
+      records.push({ type: 'kraftVersion', value: { version: 0, kRaftVersion: this.#state.kraftVersion } }, { type: 'voters', value: recordOfVoters(votersRecord) });
+    }
+    this.#appendControl(records, epoch);
+  }
+
+  #appendVoters({ voters, kraftVersion }: RaftEffect & { type: 'appendVoters' }): void {
+    const records: NewControlRecord[] = kraftVersion === null ? [] : [{ type: 'kraftVersion', value: { version: 0, kRaftVersion: kraftVersion } }];
+    this.#appendControl([...records, { type: 'voters', value: recordOfVoters(voters) }], this.#state.election.epoch);
+  }
+
+  #appendControl(records: readonly NewControlRecord[], epoch: number): void {
+    const stamp: BatchStamp = { baseOffset: this.#log.logEndOffset, epoch, nowMs: this.#clock.wallMs() };
+    const batch = controlBatch(records, stamp);
+    this.#appendBatch(batch, stamp);
+    this.#hooks.onControlBatch(batch);
+    this.#tellVoters();
+  }
+
+  /** As the log's end says now. */
+  #tellVoters(): void {
+    const { voters, kraftVersion, offset } = this.#hooks.latest();
+    const { state } = this;
+    if (voters !== state.voters || kraftVersion !== state.kraftVersion || offset !== state.votersOffset) this.dispatch({ type: 'voters', voters, kraftVersion, offset });
   }
 
   #highWatermark(offset: number): void {
@@ -219,7 +425,93 @@ export class RaftDriver {
         this.#fail(error);
       },
     );
+    this.onProgress();
   }
+
+  // ---- following
+
+  #follow(bytes: Buffer, epoch: number): void {
+    const { role } = this.#state;
+    let isDone = true;
+    try {
+      this.#hooks.follow(bytes, epoch, role.name === 'follower' ? role.leaderHighWatermark : -1);
+    } catch (error) {
+      if (!(error instanceof KafkaError) && !(error instanceof RangeError)) throw error;
+      this.#logger.error(error.message);
+      isDone = false;
+    }
+    if (this.#log.logEndOffset > this.#state.logEndOffset) {
+      this.dispatch({ type: 'appended', endOffset: this.#log.logEndOffset, lastEpoch: this.#hooks.latest().lastEpoch });
+      this.#tellVoters();
+      this.#askFlush();
+    }
+    this.dispatch({ type: 'followed', isDone });
+  }
+
+  async #truncate(epoch: number, endOffset: number): Promise<RaftEvent[]> {
+    await this.#flushing;
+    const end = await this.#hooks.truncate(epoch, endOffset);
+    this.#logger.info(`the metadata log was cut at offset ${end}, where the leader's goes another way`);
+    const { lastEpoch, ...latest } = this.#hooks.latest();
+    return [{ type: 'cut', endOffset: end, lastEpoch }, { type: 'voters', ...latest }, { type: 'followed', isDone: true }];
+  }
+
+  async #takeChunk({ id, position, sizeBytes, bytes }: RaftEffect & { type: 'takeChunk' }): Promise<RaftEvent[]> {
+    await this.#flushing;
+    try {
+      const taken = await this.#hooks.takeChunk(id, position, sizeBytes, bytes);
+      return [...(taken.isWhole ? this.#restarted(id) : []), { type: 'chunkTaken', id, ...taken }];
+    } catch (error) {
+      if (!(error instanceof KafkaError) && !(error instanceof RangeError)) throw error;
+      this.#logger.error(`the snapshot that the leader gave cannot be used: ${error.message}`);
+      return [{ type: 'chunkTaken', id, position: 0, isWhole: true }, { type: 'followed', isDone: false }];
+    }
+  }
+
+  #restarted(id: SnapshotId): RaftEvent[] {
+    this.#logger.info(`the metadata follows from the leader's snapshot at offset ${id.offset}`);
+    const { lastEpoch, ...latest } = this.#hooks.latest();
+    return [{ type: 'restarted', endOffset: id.offset, lastEpoch }, { type: 'voters', ...latest }];
+  }
+
+  // ---- peers
+
+  async #send(requestId: number, to: Destination, request: RaftRequest): Promise<void> {
+    try {
+      const answer = await this.#peers.ask(to, request, this.#state);
+      this.dispatch(answer === null ? { type: 'noAnswer', requestId } : { type: 'answer', requestId, answer });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #reply(token: number, reply: Reply): void {
+    const resolve = this.#asked.get(token);
+    this.#asked.delete(token);
+    resolve?.(reply);
+  }
+
+  #ownReply(error: ErrorCode): Reply {
+    const { election, leaderEndpoints } = this.#state;
+    return { error, leaderId: election.leaderId, epoch: election.epoch, leaderEndpoints };
+  }
+
+  #arm(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const nextMs = this.#failed === undefined ? nextTimeMs(this.#state, nowMs) : Infinity;
+    if (nextMs === this.#timerMs && this.#timer !== undefined) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#timerMs = nextMs;
+    if (nextMs === Infinity) return;
+    this.#timer = this.#timers.after(nextMs - nowMs, () => {
+      this.#timer = undefined;
+      this.#timerMs = Infinity;
+      this.dispatch({ type: 'tick' });
+    });
+  }
+
+  // ---- the disk
 
   /** At the end of this turn, so that all records of the turn share one write and one sync. */
   #askFlush(): void {
@@ -244,21 +536,34 @@ export class RaftDriver {
   }
 
   async #flush(): Promise<void> {
-    while (this.#state.durableOffset < this.#log.logEndOffset && this.#failed === undefined) {
-      await this.#log.flush();
-      const endOffset = this.#log.recoveryPoint;
-      if (endOffset > this.#state.durableOffset) this.#dispatch({ type: 'durable', endOffset });
+    while (this.#durableOffset < this.#log.logEndOffset && this.#failed === undefined) {
+      // Nobody counts on what an observer has on disk: it is enough that it can be read.
+      if (this.#state.config.canVote) await this.#log.flush();
+      else await this.#log.write();
+      const endOffset = this.#durableOffset;
+      if (endOffset > this.#state.durableOffset && endOffset <= this.#state.logEndOffset) this.dispatch({ type: 'durable', endOffset });
     }
+  }
+
+  get #durableOffset(): number {
+    return this.#state.config.canVote ? this.#log.recoveryPoint : this.#log.writtenEndOffset;
   }
 
   /** The log has dropped what it could not write: as if it had never been appended. */
   #cut(error: Error): void {
-    const { role } = this.#state;
+    if (this.#locked !== undefined) return void this.#locked.then(() => this.#cut(error));
+    const { role, voters } = this.#state;
     // Without the record that begins its epoch a leader is none.
     if (role.name === 'leader' && this.#log.logEndOffset <= role.epochStartOffset) return this.#fail(error);
-    this.#dispatch({ type: 'cut', endOffset: this.#log.logEndOffset });
-    this.#hooks.onCut();
+    this.dispatch({ type: 'cut', endOffset: this.#log.logEndOffset, lastEpoch: this.#hooks.latest().lastEpoch });
     this.#rejectWaiting(storageError(error));
+    if (role.name === 'leader' && voters.length > 1) this.dispatch({ type: 'resign' });
+    this.#lock(
+      this.#hooks.onCut().then(() => {
+        const { lastEpoch: _, ...latest } = this.#hooks.latest();
+        return [{ type: 'voters', ...latest }];
+      }),
+    );
   }
 
   #rejectWaiting(error: unknown): void {
@@ -272,7 +577,9 @@ export class RaftDriver {
     this.#failed = error;
     this.#effects.length = 0;
     this.#leaderEpoch = undefined;
+    this.#timer?.cancel();
     this.#rejectWaiting(storageError(error));
+    for (const [token] of this.#asked) this.#reply(token, this.#ownReply(ErrorCode.BROKER_NOT_AVAILABLE));
     this.#hooks.onFailure(error);
   }
 }

@@ -101,9 +101,11 @@ export class MetadataImages {
     this.#latest = this.#committed;
   }
 
-  /** Starts anew from a snapshot, before anything was folded. */
+  /** Starts anew from a snapshot, which has more than all that was folded. Published by the next `commit` that covers it. */
   reset(image: MetadataImage): void {
-    assert(this.#pending.length === 0, 'a snapshot is loaded over pending records');
+    assert(image.offset >= this.#committed.offset, 'a snapshot from before what is published');
+    this.#pending.length = 0;
+    this.#transaction = undefined;
     this.#latest = image;
     this.#pending.push({ lastOffset: image.offset, image });
   }

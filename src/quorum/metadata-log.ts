@@ -23,8 +23,9 @@ import { MetadataImage } from './image.ts';
 import type { MetadataImages } from './images.ts';
 import { snapshotRecords } from './snapshot-records.ts';
 import {
-  encodeSnapshot, listSnapshots, readSnapshot, removePartialSnapshots, type SnapshotFile, type VoterRecords, writeSnapshot,
+  encodeSnapshot, listSnapshots, readSnapshot, removePartialSnapshots, type SnapshotFile, type SnapshotId, writeSnapshot,
 } from './snapshots.ts';
+import { recordOfVoters, VoterHistory, votersOfRecord, type VoterSet } from './voters.ts';
 
 const READ_BYTES = 1024 * 1024;
 
@@ -43,6 +44,8 @@ export interface MetadataLogOptions {
   readonly clock: Clock;
   readonly settings: Settings;
   readonly logger: Logger;
+  /** Those of controller.quorum.voters, who vote while the log does not say who does. */
+  readonly staticVoters: VoterSet;
 }
 
 export class MetadataLog {
@@ -53,9 +56,9 @@ export class MetadataLog {
   readonly #settings: Settings;
   readonly #logger: Logger;
   readonly #mark: CommitMark;
-  #voterRecords: VoterRecords = { kraftVersion: 0, voters: null };
-  #votersInLog = false;
-  #lastEpoch = 0;
+  /** Who votes, by what snapshot and log say. */
+  readonly voters: VoterHistory;
+  #newestSnapshot: SnapshotId | null = null;
   /** `log.sizeBytes` at the newest snapshot, less what was deleted since. */
   #sizeAtSnapshot = 0;
   #lastSnapshotMs: number;
@@ -72,6 +75,7 @@ export class MetadataLog {
     this.#clock = clock;
     this.#settings = settings;
     this.#logger = options.logger;
+    this.voters = new VoterHistory(options.staticVoters);
     this.#lastSnapshotMs = clock.monotonicMs();
     makeDurably(disk, directory);
     removePartialSnapshots(disk, directory);
@@ -97,19 +101,24 @@ export class MetadataLog {
     });
   }
 
-  /** Epoch of the last batch, or of the snapshot; 0 for neither. */
+  /** Epoch of the last batch, or of the snapshot that the log follows from; 0 for neither. */
   get lastEpoch(): number {
-    return this.#lastEpoch;
+    const { latestEpoch } = this.log.epochs;
+    return latestEpoch >= 0 ? latestEpoch : (this.#newestSnapshot?.epoch ?? 0);
   }
 
-  /** As of the end of the log. */
-  get voterRecords(): VoterRecords {
-    return this.#voterRecords;
+  get directory(): string {
+    return this.#directory;
   }
 
-  /** Whether voters came with the log, rather than with the snapshot that `format` makes. */
-  get votersInLog(): boolean {
-    return this.#votersInLog;
+  /** null for none besides the one that `format` makes. */
+  get newestSnapshot(): SnapshotId | null {
+    return this.#newestSnapshot;
+  }
+
+  /** What this node is sure that is committed, from before it started; `cut` never goes below it. */
+  get committedOffset(): number {
+    return Math.max(this.#mark.written ?? 0, this.log.highWatermark);
   }
 
   /** Reads the newest snapshot and all batches after it. Rejects with a MetadataError. */
@@ -121,7 +130,7 @@ export class MetadataLog {
         `the metadata log in ${this.#directory} begins at offset ${this.log.segments.first.baseOffset}, and no snapshot has what comes before`,
       );
     }
-    if (snapshot !== undefined) await this.#loadSnapshot(snapshot, images);
+    if (snapshot !== undefined) this.loadSnapshot(snapshot, images);
     // A snapshot that was fetched by a follower, which crashed before it made its log follow.
     if (this.log.logEndOffset < from) await this.log.truncateFullyAndStartAt(from, this.#clock.wallMs());
     let bytesAfterSnapshot = 0;
@@ -130,33 +139,32 @@ export class MetadataLog {
       if (read.bytes === 0) throw new MetadataError(`the metadata log in ${this.#directory} cannot be read at offset ${offset}`);
       const batches = this.#understood(() => read.buffers.flatMap((buffer) => [...readBatches(buffer)]), `offset ${offset}`);
       this.#understood(() => images.fold(batches.filter((batch) => batch.baseOffset >= from)), `offset ${offset}`);
-      for (const batch of batches) this.#noteBatch(batch);
+      for (const batch of batches) this.noteControl(batch);
       bytesAfterSnapshot += read.bytes;
       offset = read.nextOffset;
     }
     this.#sizeAtSnapshot = this.log.sizeBytes - bytesAfterSnapshot;
   }
 
-  async #loadSnapshot(snapshot: SnapshotFile, images: MetadataImages): Promise<void> {
+  /** The metadata of the snapshot takes the place of all that was. Throws a MetadataError. */
+  loadSnapshot(snapshot: SnapshotFile, images: MetadataImages): void {
     const content = this.#understood(() => readSnapshot(this.#disk, this.#directory, snapshot), snapshot.name);
-    this.#lastEpoch = snapshot.epoch;
-    this.#voterRecords = { kraftVersion: content.kraftVersion, voters: content.voters };
-    this.#votersInLog = content.voters !== null && snapshot.offset > 0;
+    this.voters.clear();
+    if (content.kraftVersion > 0) this.voters.noteVersion(snapshot.offset - 1, content.kraftVersion);
+    if (content.voters !== null) this.voters.noteVoters(snapshot.offset - 1, votersOfRecord(content.voters));
     // The snapshot at offset 0 holds the first voters and no metadata.
     if (snapshot.offset === 0) return;
+    this.#newestSnapshot = { offset: snapshot.offset, epoch: snapshot.epoch };
     const delta = new MetadataDelta(MetadataImage.EMPTY);
     this.#understood(() => content.records.forEach((record) => delta.apply(record)), snapshot.name);
     images.reset(delta.build({ offset: snapshot.offset - 1, epoch: snapshot.epoch, timestampMs: content.lastContainedLogTimestampMs }));
   }
 
-  #noteBatch(batch: MetadataBatch): void {
-    this.#lastEpoch = Math.max(this.#lastEpoch, batch.epoch);
-    for (const record of batch.controlRecords) {
-      if (record.type === 'kraftVersion') this.#voterRecords = { ...this.#voterRecords, kraftVersion: record.value.kRaftVersion };
-      if (record.type === 'voters') {
-        this.#voterRecords = { ...this.#voterRecords, voters: record.value };
-        this.#votersInLog = true;
-      }
+  /** What the batch, which is in the log, says of who votes. */
+  noteControl({ baseOffset, controlRecords }: Pick<MetadataBatch, 'baseOffset' | 'controlRecords'>): void {
+    for (const [index, record] of controlRecords.entries()) {
+      if (record.type === 'kraftVersion') this.voters.noteVersion(baseOffset + index, record.value.kRaftVersion);
+      if (record.type === 'voters') this.voters.noteVoters(baseOffset + index, votersOfRecord(record.value));
     }
   }
 
@@ -194,10 +202,13 @@ export class MetadataLog {
     this.#lastSnapshotMs = this.#clock.monotonicMs();
     const size = this.log.sizeBytes;
     try {
+      const { kraftVersion, voters } = this.voters.before(id.offset);
       const content = encodeSnapshot([...snapshotRecords(image)], {
-        epoch: id.epoch, nowMs, lastContainedLogTimestampMs: image.timestampMs, ...this.#voterRecords,
+        epoch: id.epoch, nowMs, lastContainedLogTimestampMs: image.timestampMs, kraftVersion, voters: kraftVersion > 0 ? recordOfVoters(voters) : null,
       });
       await writeSnapshot(this.#disk, this.#directory, id, content);
+      if (id.offset > (this.#newestSnapshot?.offset ?? 0)) this.#newestSnapshot = id;
+      this.voters.truncateFromStart(id.offset);
       this.#sizeAtSnapshot = size;
       this.clean();
     } catch (error) {
@@ -223,6 +234,15 @@ export class MetadataLog {
       this.#sizeAtSnapshot -= before - this.log.sizeBytes;
       bytes -= oldest.sizeBytes + before - this.log.sizeBytes;
       snapshots.shift();
+    }
+  }
+
+  /** A snapshot that was fetched has all that earlier ones have. Throws a DiskError. */
+  dropSnapshotsBefore(id: SnapshotId): void {
+    this.#lastSnapshotMs = this.#clock.monotonicMs();
+    this.#sizeAtSnapshot = this.log.sizeBytes;
+    for (const { name, offset } of listSnapshots(this.#disk, this.#directory)) {
+      if (offset < id.offset) this.#disk.unlink(joinPath(this.#directory, name));
     }
   }
 

@@ -1,18 +1,19 @@
 /**
  * A node's part in the metadata quorum: its log, the images that follow from it, and the controller while this node leads.
  *
- * Promises: `openQuorum` resolves when this node leads (a quorum of one elects itself) and all that the log held is in the controller's view; `image()`
- * is only ever what is committed and durable. `close` leaves a log that a restart reads without recovery.
- * Does not: speak to other voters yet, or open sockets.
+ * Promises: `openQuorum` resolves when this node leads (a quorum of one elects itself) or follows a leader that it has heard from; `image()` is only ever what is
+ * committed. A voter has on disk what it says to have. `close` hands the leadership over and leaves a log that a restart reads without recovery.
+ * Does not open sockets: requests of others come by `requests`, and those of this node go out by `peerOf`.
  */
 import type { Peer, PeerAddress } from '../peer/peer.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Settings } from '../settings.ts';
+import { KafkaError } from '../../protocol/errors.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { joinPath } from '../../storage/files.ts';
 import { loadQuorumState, writeQuorumState } from '../../storage/quorum-state.ts';
-import type { NewControlRecord } from './batches.ts';
+import { readBatches } from './batches.ts';
 import { BOOTSTRAP_CHECKPOINT, decodeBootstrap, defaultBootstrap, METADATA_DIRECTORY } from './bootstrap.ts';
 import { Controller } from './controller.ts';
 import { RaftDriver } from './driver.ts';
@@ -20,9 +21,14 @@ import { METADATA_VERSION_LATEST, metadataVersionName, METADATA_VERSION_MIN, SUP
 import { type Endpoint, type MetadataImage, ZERO_UUID } from './image.ts';
 import { MetadataImages, type MetadataListener } from './images.ts';
 import { MetadataError, MetadataLog } from './metadata-log.ts';
-import { type ElectionState, initialState, type Voter } from './raft.ts';
+import { QuorumService } from './quorum-service.ts';
+import { initialState } from './raft.ts';
+import { RaftFetches } from './raft-fetch.ts';
+import { RaftPeers } from './raft-peers.ts';
+import type { Destination, ElectionState, RaftConfig, RaftState } from './raft-state.ts';
 import { newRecord, type NewRecord } from './records.ts';
-import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
+import { Replication } from './replication.ts';
+import { endpointOn, isVoter, KRAFT_VERSIONS, parseHostPort, parseStaticVoters, type VoterSet } from './voters.ts';
 
 export interface QuorumOptions {
   readonly runtime: Runtime;
@@ -40,6 +46,8 @@ export interface QuorumOptions {
   readonly controllerEndpoints?: readonly Endpoint[];
   /** The disk of the metadata log failed: the node has to stop. */
   readonly onFailure: (error: unknown) => void;
+  /** A voter may be one of several: it waits for a leader. A broker that is no controller only follows. By process.roles, both when it is not set. */
+  readonly roles?: readonly ('broker' | 'controller')[];
   /** Other controllers, by the address that the quorum knows. A quorum of one asks for none. */
   readonly peerOf?: (address: PeerAddress) => Peer;
   /**
@@ -69,29 +77,50 @@ export interface Quorum {
   onLeader(listener: () => void): () => void;
   /** All of the metadata log below it is committed, as far as this node knows. */
   highWatermark(): number;
+  /** What other controllers and operators ask of this node, as the messages of the API. */
+  readonly requests: QuorumService;
   /** Is told of every committed change, in order. Gives back the way to stop that. */
   subscribe(listener: MetadataListener): () => void;
+  /** Resolves when the image has all that was committed when this was asked, as far as the leader has told. */
+  caughtUp(): Promise<void>;
   /** Writes a snapshot of the committed metadata now. */
   snapshot(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Rejects with a MetadataError when the directory cannot be used, and with a DiskError or StorageError when the disk refuses. */
+/**
+ * Rejects with a MetadataError when the directory or a setting cannot be used, with a DiskError or StorageError when the disk refuses, and with an AbortError
+ * when it was aborted.
+ */
 export async function openQuorum(options: QuorumOptions): Promise<Quorum> {
   const { runtime, settings, logger } = options;
   const disk = options.disk ?? runtime.disk;
   const directory = joinPath(options.directory, METADATA_DIRECTORY);
-  const metadata = MetadataLog.open({ disk, directory, clock: runtime.clock, settings, logger });
+  const listenerName = (settings.get('controller.listener.names')?.[0] ?? DEFAULT_LISTENER).toUpperCase();
+  const staticVoters = readStaticVoters(options, listenerName);
+  const metadata = MetadataLog.open({ disk, directory, clock: runtime.clock, settings, logger, staticVoters });
+  let opened: OpenedQuorum;
   try {
     const images = new MetadataImages();
     await metadata.load(images);
     checkMetadataVersion(images.latest, directory);
-    return start(options, { disk, directory, metadata, images });
+    opened = new OpenedQuorum(options, { disk, directory, metadata, images, listenerName, staticVoters });
+    opened.start();
   } catch (error) {
     metadata.abandon();
     throw error;
   }
+  try {
+    options.onOpened?.(opened);
+    await opened.leaderHeard(options.aborted);
+    return opened;
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
 }
+
+const DEFAULT_LISTENER = 'CONTROLLER';
 
 interface Loaded {
   readonly disk: Disk;
@@ -99,85 +128,255 @@ interface Loaded {
   readonly directory: string;
   readonly metadata: MetadataLog;
   readonly images: MetadataImages;
+  readonly listenerName: string;
+  readonly staticVoters: VoterSet;
 }
 
-function start(options: QuorumOptions, { disk, directory, metadata, images }: Loaded): Quorum {
-  const { runtime, settings, nodeId, logger } = options;
-  const { kraftVersion, voters: voterRecords } = metadata.voterRecords;
-  const voters = votersOf(options, metadata);
-  const state = initialState({
-    nodeId,
-    directoryId: kraftVersion > 0 ? options.directoryId : null,
-    voters,
-    election: loadElection(disk, directory),
-    lastEpoch: metadata.lastEpoch,
-    logEndOffset: metadata.log.logEndOffset,
-  });
-  const firstControlRecords: NewControlRecord[] = [];
-  if (kraftVersion > 0 && voterRecords !== null && !metadata.votersInLog) {
-    firstControlRecords.push({ type: 'kraftVersion', value: { version: 0, kRaftVersion: kraftVersion } }, { type: 'voters', value: voterRecords });
+class OpenedQuorum implements Quorum {
+  readonly controller: Controller | null;
+  readonly requests: QuorumService;
+  readonly #options: QuorumOptions;
+  readonly #metadata: MetadataLog;
+  readonly #images: MetadataImages;
+  readonly #driver: RaftDriver;
+  readonly #replication: Replication;
+  readonly #fetches: RaftFetches;
+  readonly #leaderListeners: (() => void)[] = [];
+  readonly #stepListeners: (() => void)[] = [];
+  #isStarted = false;
+  #failureAtStart: unknown;
+  #failure: unknown;
+
+  constructor(options: QuorumOptions, loaded: Loaded) {
+    const { runtime, settings, nodeId, clusterId, logger } = options;
+    const { disk, directory, metadata, images } = loaded;
+    const { clock, timers, random } = runtime;
+    this.#options = options;
+    this.#metadata = metadata;
+    this.#images = images;
+    const config = raftConfig(options, loaded);
+    const { voters, kraftVersion, offset } = metadata.voters.latest;
+    checkVoters(options, voters, config.canVote);
+    const replication = new Replication({ disk, clock, metadata, images });
+    this.#replication = replication;
+    this.#driver = new RaftDriver({
+      log: metadata.log,
+      clock,
+      timers,
+      random,
+      logger,
+      state: initialState({
+        nodeId, directoryId: options.directoryId, config, voters, kraftVersion, votersOffset: offset, election: loadElection(disk, directory), lastEpoch: metadata.lastEpoch,
+        logEndOffset: metadata.log.logEndOffset,
+      }),
+      peers: new RaftPeers({
+        messages: { clusterId, fetchBytesMax: settings.get('controller.quorum.fetch.max.bytes'), snapshotBytesMax: settings.get('controller.quorum.fetch.snapshot.max.bytes') },
+        peerOf: ({ host, port }) => {
+          if (options.peerOf === undefined) throw new MetadataError(`the metadata quorum has a member at ${host}:${port}, and this node has no way to others`);
+          return options.peerOf({ host, port });
+        },
+      }),
+      hooks: {
+        saveElection: (election, state) => saveElection(disk, directory, election, state),
+        onLeader: () => this.controller!.activate(),
+        onResigned: () => this.controller?.deactivate(),
+        onLeaderChanged: () => this.#tellLeader(),
+        onHighWatermark: async (highWatermark) => {
+          metadata.noteCommitted(highWatermark);
+          await images.commit(highWatermark);
+          metadata.maybeSnapshot(images.committed);
+        },
+        onCut: () => replication.refold(),
+        onFailure: (error) => this.#fail(error),
+        latest: () => ({ ...metadata.voters.latest, lastEpoch: metadata.lastEpoch }),
+        onControlBatch: (batch) => [...readBatches(batch)].forEach((one) => metadata.noteControl(one)),
+        follow: (bytes, epoch, highWatermark) => replication.follow(bytes, epoch, highWatermark),
+        truncate: (epoch, endOffset) => replication.truncate(epoch, endOffset),
+        beginSnapshot: (id) => replication.beginSnapshot(id),
+        followSnapshot: (id) => replication.followSnapshot(id),
+        takeChunk: (id, position, sizeBytes, bytes) => replication.takeChunk(id, position, sizeBytes, bytes),
+      },
+    });
+    this.#driver.onStep = () => this.#stepListeners.forEach((listener) => listener());
+    this.#fetches = new RaftFetches({ driver: this.#driver, metadata, replication, disk, timers });
+    this.requests = new QuorumService({ clusterId, driver: this.#driver, fetches: this.#fetches, clock });
+    this.controller = config.canVote
+      ? new Controller({
+          driver: this.#driver,
+          images,
+          settings,
+          clock,
+          timers,
+          random,
+          logger,
+          nodeId,
+          clusterId,
+          quorum: {
+            kraftVersion: () => this.kraftVersion(),
+            voterIds: () => this.#driver.state.voters.map(({ id }) => id),
+            upgradeKraftVersion: (level, validateOnly) => this.#driver.upgradeKraftVersion(level, validateOnly),
+          },
+          bootstrap: loadBootstrap(disk, options.directory, images.latest),
+          registration: controllerRegistration(options),
+        })
+      : null;
   }
-  let failureAtStart: unknown;
-  let isStarted = false;
-  const driver: RaftDriver = new RaftDriver({
-    log: metadata.log,
-    clock: runtime.clock,
-    timers: runtime.timers,
-    state,
-    firstControlRecords,
-    hooks: {
-      saveElection: (election) => saveElection(disk, directory, election, { kraftVersion, voters }),
-      onLeader: () => controller.activate(),
-      onHighWatermark: async (offset) => {
-        metadata.noteCommitted(offset);
-        await images.commit(offset);
-        metadata.maybeSnapshot(images.committed);
-      },
-      onCut: () => images.revert(),
-      onFailure(error) {
-        if (isStarted) options.onFailure(error);
-        else failureAtStart = error;
-      },
-    },
-  });
-  const controller = new Controller({
-    driver,
-    images,
-    settings,
-    clock: runtime.clock,
-    timers: runtime.timers,
-    random: runtime.random,
-    logger,
-    nodeId,
-    clusterId: options.clusterId,
-    quorum: {
-      kraftVersion: () => kraftVersion,
-      voterIds: () => voters.map((voter) => voter.id),
-      upgradeKraftVersion(level) {
-        if (level !== kraftVersion) throw new KafkaError(ErrorCode.INVALID_UPDATE_VERSION, 'kraft.version is set when a cluster is formatted');
-      },
-    },
-    bootstrap: loadBootstrap(disk, options.directory, images.latest),
-    registration: controllerRegistration(options),
-  });
-  driver.start();
-  isStarted = true;
-  if (failureAtStart !== undefined) throw failureAtStart;
-  return {
-    image: () => images.committed,
-    controller,
-    kraftVersion: () => kraftVersion,
-    leader: () => ({ leaderId: driver.leaderEpoch === undefined ? -1 : nodeId, epoch: driver.leaderEpoch ?? 0, address: null }),
-    onLeader: () => () => {},
-    highWatermark: () => driver.state.highWatermark ?? 0,
-    subscribe: (listener) => images.subscribe(listener),
-    snapshot: () => metadata.snapshot(images.committed),
-    async close() {
-      await driver.close();
-      controller.deactivate();
-      await metadata.close();
-    },
+
+  start(): void {
+    this.#driver.start();
+    this.#isStarted = true;
+    if (this.#failureAtStart !== undefined) throw this.#failureAtStart;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = error;
+    this.#stepListeners.forEach((listener) => listener());
+    if (this.#isStarted) this.#options.onFailure(error);
+    else this.#failureAtStart = error;
+  }
+
+  /** Resolves when this node leads, or the leader has answered it. */
+  async leaderHeard(aborted: AbortSignal | undefined): Promise<void> {
+    await this.#until(() => {
+      const { role } = this.#driver.state;
+      return role.name === 'leader' || (role.name === 'follower' && role.hasFetched);
+    }, aborted);
+  }
+
+  async caughtUp(): Promise<void> {
+    const { role } = this.#driver.state;
+    const target = Math.max(role.name === 'follower' ? role.leaderHighWatermark : -1, this.#driver.state.highWatermark ?? -1);
+    await this.#until(() => (this.#driver.state.highWatermark ?? -1) >= target);
+  }
+
+  /** Rejects when the node cannot go on, or was told to stop. */
+  #until(isSo: () => boolean, aborted?: AbortSignal): Promise<void> {
+    if (isSo()) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const check = (): void => {
+        if (this.#failure === undefined && aborted?.aborted !== true && !this.#driver.isClosed && !isSo()) return;
+        this.#stepListeners.splice(this.#stepListeners.indexOf(check), 1);
+        aborted?.removeEventListener('abort', check);
+        if (this.#failure !== undefined) reject(this.#failure);
+        else if (isSo()) resolve();
+        else reject(aborted?.reason ?? new MetadataError('the node has left the metadata quorum'));
+      };
+      this.#stepListeners.push(check);
+      aborted?.addEventListener('abort', check);
+      check();
+    });
+  }
+
+  image(): MetadataImage {
+    return this.#images.committed;
+  }
+
+  kraftVersion(): number {
+    return this.#driver.state.kraftVersion;
+  }
+
+  leader(): QuorumLeader {
+    const { election, leaderEndpoints, role, config } = this.#driver.state;
+    const endpoint = endpointOn(leaderEndpoints, config.listenerName);
+    // Who has resigned is not the one to go to.
+    if (election.leaderId < 0 || role.name === 'resigned') return { leaderId: -1, epoch: election.epoch, address: null };
+    return { leaderId: election.leaderId, epoch: election.epoch, address: endpoint === undefined ? null : { host: endpoint.host, port: endpoint.port } };
+  }
+
+  onLeader(listener: () => void): () => void {
+    return subscribed(this.#leaderListeners, listener);
+  }
+
+  #tellLeader(): void {
+    for (const listener of [...this.#leaderListeners]) listener();
+  }
+
+  highWatermark(): number {
+    return this.#driver.state.highWatermark ?? 0;
+  }
+
+  subscribe(listener: MetadataListener): () => void {
+    return this.#images.subscribe(listener);
+  }
+
+  snapshot(): Promise<void> {
+    return this.#metadata.snapshot(this.#images.committed);
+  }
+
+  async close(): Promise<void> {
+    await this.#driver.close();
+    this.#stepListeners.forEach((listener) => listener());
+    this.#fetches.close();
+    this.#replication.close();
+    this.controller?.deactivate();
+    await this.#metadata.close();
+  }
+}
+
+function subscribed<T>(listeners: T[], listener: T): () => void {
+  listeners.push(listener);
+  return () => {
+    const index = listeners.indexOf(listener);
+    if (index !== -1) listeners.splice(index, 1);
   };
+}
+
+function isController({ roles, settings }: QuorumOptions): boolean {
+  const given = roles ?? settings.get('process.roles');
+  return given === null || given.length === 0 || (given as readonly string[]).includes('controller');
+}
+
+/** Those of controller.quorum.voters; none where the voters are in the log, or nobody is named at all. */
+function readStaticVoters(options: QuorumOptions, listenerName: string): VoterSet {
+  const { settings, nodeId } = options;
+  try {
+    const named = parseStaticVoters(settings.get('controller.quorum.voters'), listenerName);
+    if (named.length > 0 || settings.get('controller.quorum.bootstrap.servers').length > 0 || !isController(options)) return named;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new MetadataError(error.message);
+  }
+  // Nobody else is named: a node on its own.
+  return [{ id: nodeId, directoryId: null, endpoints: [], kraftVersions: { min: 0, max: 0 } }];
+}
+
+function raftConfig(options: QuorumOptions, { listenerName, staticVoters }: Loaded): RaftConfig {
+  const { settings, controllerEndpoints = [] } = options;
+  return {
+    electionTimeoutMs: settings.get('controller.quorum.election.timeout.ms'),
+    electionBackoffMsMax: settings.get('controller.quorum.election.backoff.max.ms'),
+    fetchTimeoutMs: settings.get('controller.quorum.fetch.timeout.ms'),
+    requestTimeoutMs: settings.get('controller.quorum.request.timeout.ms'),
+    retryBackoffMs: settings.get('controller.quorum.retry.backoff.ms'),
+    canVote: isController(options),
+    autoJoin: settings.get('controller.quorum.auto.join.enable'),
+    listenerName,
+    endpoints: controllerEndpoints.map(({ name, host, port }) => ({ name: name.toUpperCase(), host, port })),
+    kraftVersions: KRAFT_VERSIONS,
+    bootstrap: bootstrapServers(options, staticVoters, listenerName),
+  };
+}
+
+function bootstrapServers({ settings, nodeId }: QuorumOptions, staticVoters: VoterSet, listenerName: string): Destination[] {
+  const named = settings.get('controller.quorum.bootstrap.servers');
+  try {
+    if (named.length > 0) return named.map((text) => ({ nodeId: null, ...parseHostPort(text, 'controller.quorum.bootstrap.servers') }));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new MetadataError(error.message);
+  }
+  return staticVoters.flatMap((voter) => {
+    const endpoint = endpointOn(voter.endpoints, listenerName);
+    return endpoint === undefined || voter.id === nodeId ? [] : [{ nodeId: voter.id, host: endpoint.host, port: endpoint.port }];
+  });
+}
+
+/** A controller that cannot ever be heard is a mistake in its settings. */
+function checkVoters({ settings, nodeId, directoryId }: QuorumOptions, voters: VoterSet, canVote: boolean): void {
+  if (!canVote || isVoter(voters, { id: nodeId, directoryId })) return;
+  const isNamed = settings.get('controller.quorum.voters').length > 0;
+  const isAlone = settings.get('controller.quorum.bootstrap.servers').length === 0 && voters.every(({ id }) => id === nodeId);
+  if (isNamed || isAlone) throw new MetadataError(`node ${nodeId} with directory ${directoryId} is not one of the voters of the metadata quorum`);
 }
 
 function checkMetadataVersion({ metadataVersion }: MetadataImage, directory: string): void {
@@ -185,19 +384,6 @@ function checkMetadataVersion({ metadataVersion }: MetadataImage, directory: str
   throw new MetadataError(
     `the metadata in ${directory} has metadata.version ${metadataVersion}, but this version supports ${METADATA_VERSION_MIN} to ${METADATA_VERSION_LATEST} (${metadataVersionName(METADATA_VERSION_LATEST)})`,
   );
-}
-
-/** Those in the log of a dynamic quorum, else those of controller.quorum.voters (`1@host:9093`), else this node alone. */
-function votersOf({ settings, nodeId, directoryId }: QuorumOptions, { voterRecords }: MetadataLog): Voter[] {
-  const voters: Voter[] =
-    voterRecords.kraftVersion > 0 && voterRecords.voters !== null
-      ? voterRecords.voters.voters.map(({ voterId, voterDirectoryId }) => ({ id: voterId, directoryId: voterDirectoryId }))
-      : settings.get('controller.quorum.voters').map((voter) => ({ id: Number(voter.slice(0, voter.indexOf('@'))), directoryId: null }));
-  if (voters.length === 0) voters.push({ id: nodeId, directoryId: null });
-  const me = voters.find((voter) => voter.id === nodeId && (voter.directoryId === null || voter.directoryId === directoryId));
-  if (me === undefined) throw new MetadataError(`node ${nodeId} with directory ${directoryId} is not one of the voters of the metadata quorum`);
-  if (voters.length > 1) throw new MetadataError(`the metadata quorum has ${voters.length} voters; this version runs a quorum of one`);
-  return voters;
 }
 
 function loadElection(disk: Disk, directory: string): ElectionState | null {
@@ -217,12 +403,7 @@ function loadElection(disk: Disk, directory: string): ElectionState | null {
   }
 }
 
-function saveElection(
-  disk: Disk,
-  directory: string,
-  { epoch, leaderId, votedId, votedDirectoryId }: ElectionState,
-  { kraftVersion, voters }: { readonly kraftVersion: number; readonly voters: readonly Voter[] },
-): void {
+function saveElection(disk: Disk, directory: string, { epoch, leaderId, votedId, votedDirectoryId }: ElectionState, { kraftVersion, voters }: RaftState): void {
   writeQuorumState(disk, directory, {
     version: kraftVersion > 0 ? 1 : 0,
     leaderId,

@@ -1,108 +1,59 @@
 /**
- * KRaft as a state machine: `step(state, event, nowMs)` gives the next state and what must be done about it, and does none of it.
+ * KRaft as a state machine: `step(state, event, nowMs, jitter)` gives the next state and what must be done about it, and does none of it.
  *
  * Promises: no input, no output, no clock, no randomness; the same events give the same effects. Effects are to be carried out in order, and a
- * `saveElection` must be durable before the effect after it: a vote or an epoch that a crash can take back is how two leaders come about.
- * Complete for a quorum of one. Votes and durable offsets are counted over the voter set all the same, so that Vote, BeginQuorumEpoch,
- * EndQuorumEpoch and Fetch are more events and effects, and change none of what is here.
+ * `saveElection` must be durable before the effect after it: a vote or an epoch that a crash can take back is how two leaders come about. Whatever others
+ * send is checked here; nothing that they say makes an epoch fall, gives an epoch two leaders, or cuts what is committed.
+ * After each step the driver calls it again with `tick` at `nextTimeMs(state)`.
  *
- *   unattached --start / election timeout--> candidate --votes of a majority--> leader --resign--> resigned
+ *   unattached --no leader in time--> prospective --pre-votes of a majority--> candidate --votes of a majority--> leader --resign--> resigned
+ *   any --a leader is heard of--> follower --no leader in time--> prospective        any --a later epoch--> unattached
  */
 import assert from 'node:assert';
-
-export interface Voter {
-  readonly id: number;
-  /** null in a static quorum (kraft.version 0), which knows no directories. */
-  readonly directoryId: string | null;
-}
-
-/** What the quorum-state file keeps over a restart. */
-export interface ElectionState {
-  readonly epoch: number;
-  /** -1 when none is known in this epoch. */
-  readonly leaderId: number;
-  /** -1 when this node has not voted in this epoch. */
-  readonly votedId: number;
-  readonly votedDirectoryId: string | null;
-}
-
-export type RaftRole =
-  | { readonly name: 'unattached' }
-  | { readonly name: 'candidate'; readonly granted: readonly number[] }
-  | {
-      readonly name: 'leader';
-      /** Of the LeaderChange record. Nothing counts as committed before it is. */
-      readonly epochStartOffset: number;
-      /** By voter: the end of what it has made durable. */
-      readonly durableOffsets: ReadonlyMap<number, number>;
-    }
-  | { readonly name: 'resigned' };
-
-export interface RaftState {
-  readonly nodeId: number;
-  readonly directoryId: string | null;
-  readonly voters: readonly Voter[];
-  readonly election: ElectionState;
-  readonly role: RaftRole;
-  readonly logEndOffset: number;
-  /** End of what this node's log has on disk. */
-  readonly durableOffset: number;
-  /** All below is committed; undefined until this node has heard of one since it started. */
-  readonly highWatermark: number | undefined;
-}
-
-export type RaftEvent =
-  /** Once, after the log has been opened and recovered: all that it holds is durable. */
-  | { readonly type: 'start' }
-  /** The log ends at `endOffset` now; the LeaderChange record counts too. */
-  | { readonly type: 'appended'; readonly endOffset: number }
-  /** All below `endOffset` is on this node's disk. */
-  | { readonly type: 'durable'; readonly endOffset: number }
-  /** What was appended could not be written and is gone again. */
-  | { readonly type: 'cut'; readonly endOffset: number }
-  | { readonly type: 'resign' };
-
-export type RaftEffect =
-  | { readonly type: 'saveElection'; readonly election: ElectionState }
-  /** Append a LeaderChange record as the first of this epoch. */
-  | {
-      readonly type: 'appendLeaderChange';
-      readonly epoch: number;
-      readonly voters: readonly number[];
-      readonly grantingVoters: readonly number[];
-    }
-  | { readonly type: 'becomeLeader'; readonly epoch: number }
-  | { readonly type: 'highWatermark'; readonly offset: number }
-  | { readonly type: 'resigned'; readonly epoch: number };
-
-export interface RaftStep {
-  readonly state: RaftState;
-  readonly effects: readonly RaftEffect[];
-}
+import { ErrorCode } from '../../protocol/errors.ts';
+import { afterLostPreVote, answered, followed, followHighWatermark, hearOfLeader, isAllDurable, isConsistent, notAnswered, setFollower } from './raft-answers.ts';
+import { noteAlive, noteFetch, noteOwnDurable, noteVoters, pollLeader, successors } from './raft-leader.ts';
+import type { Ballot, ElectionState, FollowerRole, RaftConfig, RaftEvent, RaftRequest, RaftState, RaftStep } from './raft-state.ts';
+import {
+  destinationOf, electionDeadline, isLost, isOnlyVoter, isVoterItself, keyOf, leaderDestination, otherVoters, reply, selfAsVoter, send, standAsCandidate, toCandidate, toFollower,
+  toProspective, toResigned, toUnattached, type Turn,
+} from './raft-turn.ts';
+import { addVoter, changeCommitted, expireChange, removeVoter, updateVoter, upgrade, votersAppended } from './raft-voter-change.ts';
+import { matches, needsUpdate, type ReplicaKey, voterOf, type VoterSet } from './voters.ts';
 
 export function initialState(options: {
   readonly nodeId: number;
-  readonly directoryId: string | null;
-  readonly voters: readonly Voter[];
+  readonly directoryId: string;
+  readonly config: RaftConfig;
+  readonly voters: VoterSet;
+  readonly kraftVersion: number;
+  readonly votersOffset: number | null;
   /** From the quorum-state file; null in a new directory. */
   readonly election: ElectionState | null;
   /** Epoch of the last batch in the log or of the snapshot, 0 when there is none. */
   readonly lastEpoch: number;
   readonly logEndOffset: number;
 }): RaftState {
-  const saved = options.election;
+  const { election: saved, lastEpoch } = options;
   // A log that is ahead of the file was written by a leader whose epoch this node never stored: the file is lost or old, the log is right.
-  const election =
-    saved !== null && saved.epoch >= options.lastEpoch ? saved : { epoch: options.lastEpoch, leaderId: -1, votedId: -1, votedDirectoryId: null };
+  const election = saved !== null && saved.epoch >= lastEpoch ? saved : { epoch: lastEpoch, leaderId: -1, votedId: -1, votedDirectoryId: null };
   return {
     nodeId: options.nodeId,
     directoryId: options.directoryId,
+    config: options.config,
     voters: options.voters,
+    kraftVersion: options.kraftVersion,
+    votersOffset: options.votersOffset,
     election,
-    role: { name: 'unattached' },
+    leaderEndpoints: [],
+    role: { name: 'unattached', electionMs: Infinity },
     logEndOffset: options.logEndOffset,
+    lastEpoch,
     durableOffset: options.logEndOffset,
     highWatermark: undefined,
+    connections: new Map(),
+    nextRequestId: 1,
+    isClosing: false,
   };
 }
 
@@ -110,80 +61,371 @@ export function isLeader(state: RaftState): boolean {
   return state.role.name === 'leader';
 }
 
-export function step(state: RaftState, event: RaftEvent, _nowMs: number): RaftStep {
+/** `jitter`, from 0 on and below 1, spreads election timeouts: a new random number for each step. */
+export function step(state: RaftState, event: RaftEvent, nowMs: number, jitter: number): RaftStep {
+  const turn: Turn = { state, effects: [], nowMs, jitter };
+  take(turn, event);
+  if (turn.state.role.name === 'leader') changeCommitted(turn);
+  // A new role may have something to do at once, and be left again; it never goes in a circle without time passing.
+  for (let polls = 0; poll(turn); polls++) assert(polls < 10, 'roles that follow each other without end');
+  return { state: turn.state, effects: turn.effects };
+}
+
+function take(turn: Turn, event: RaftEvent): void {
+  const { state } = turn;
   switch (event.type) {
     case 'start':
-      // Alone, there is nobody to hear from first; with others this waits for the fetch timeout, then asks for pre-votes.
-      return isOnlyVoter(state) ? becomeCandidate(state) : { state, effects: [] };
+      return start(turn);
+    case 'tick':
+      return;
     case 'appended':
       assert(event.endOffset >= state.logEndOffset, 'the log grew backwards');
-      return { state: { ...state, logEndOffset: event.endOffset }, effects: [] };
+      turn.state = { ...state, logEndOffset: event.endOffset, lastEpoch: event.lastEpoch };
+      return;
     case 'durable':
-      return durable(state, event.endOffset);
+      assert(event.endOffset <= state.logEndOffset, 'more is durable than was written');
+      turn.state = { ...state, durableOffset: event.endOffset };
+      if (state.role.name === 'leader') noteOwnDurable(turn);
+      return followHighWatermark(turn);
     case 'cut':
       assert(event.endOffset >= (state.highWatermark ?? 0), 'the log was cut below the high watermark');
-      return { state: { ...state, logEndOffset: event.endOffset }, effects: [] };
+      turn.state = { ...state, logEndOffset: event.endOffset, lastEpoch: event.lastEpoch, durableOffset: Math.min(state.durableOffset, event.endOffset) };
+      return;
+    case 'restarted':
+      assert(event.endOffset >= (state.highWatermark ?? 0), 'a snapshot before the high watermark');
+      turn.state = { ...state, logEndOffset: event.endOffset, lastEpoch: event.lastEpoch, durableOffset: event.endOffset };
+      setFollower(turn, { snapshot: null, leaderHighWatermark: Math.max(event.endOffset, (turn.state.role as Partial<FollowerRole>).leaderHighWatermark ?? -1) });
+      return followHighWatermark(turn);
+    case 'voters':
+      return votersChanged(turn, event);
     case 'resign':
-      return resign(state);
+      if (state.role.name === 'leader') toResigned(turn, successors(state));
+      return;
+    case 'close':
+      turn.state = { ...state, isClosing: true };
+      return;
+    case 'vote':
+      return voteAsked(turn, event);
+    case 'beginEpoch':
+      return epochBegun(turn, event);
+    case 'endEpoch':
+      return epochEnded(turn, event);
+    case 'fetchedBy':
+      if (state.role.name === 'leader') noteFetch(turn, event.key, event.offset);
+      return;
+    case 'snapshotFetchedBy':
+      if (state.role.name === 'leader') noteAlive(turn, event.key);
+      return;
+    case 'addVoter':
+    case 'removeVoter':
+    case 'updateVoter':
+    case 'upgrade':
+      return changeAsked(turn, event);
+    case 'answer':
+      return answered(turn, event.requestId, event.answer);
+    case 'noAnswer':
+      return notAnswered(turn, event.requestId);
+    case 'followed':
+      return followed(turn, event.isDone);
+    case 'chunkTaken':
+      // Of a snapshot that is complete `restarted` has told.
+      return setFollower(turn, { isFollowing: false, snapshot: event.isWhole ? null : { ...event.id, position: event.position } });
   }
 }
 
-/** A new epoch, with a vote for itself that must be on disk before anybody counts it. */
-function becomeCandidate(state: RaftState): RaftStep {
-  const election: ElectionState = {
-    epoch: state.election.epoch + 1,
-    leaderId: -1,
-    votedId: state.nodeId,
-    votedDirectoryId: state.directoryId,
+/** Where a node stands after a restart, by what it had stored. */
+function start(turn: Turn): void {
+  const { state } = turn;
+  const { election, nodeId } = state;
+  turn.effects.push({ type: 'leaderChanged' });
+  // Alone, there is nobody to hear from first.
+  if (isOnlyVoter(state)) return toCandidate(turn);
+  const waits = (): void => {
+    turn.state = { ...turn.state, role: { name: 'unattached', electionMs: isVoterItself(state) ? electionDeadline(turn) : Infinity } };
   };
-  const candidate: RaftState = { ...state, election, role: { name: 'candidate', granted: [state.nodeId] } };
-  const rest = electedIfGranted(candidate);
-  return { state: rest.state, effects: [{ type: 'saveElection', election }, ...rest.effects] };
+  turn.effects.push({ type: 'saveElection', election });
+  if (election.leaderId === nodeId) {
+    if (!state.config.canVote) return waits();
+    // It led when it went down, and does not know what it had said since.
+    turn.state = { ...state, role: { name: 'resigned', electionMs: electionDeadline(turn), unheard: otherVoters(state).map(({ id }) => id), successors: [] }, leaderEndpoints: state.config.endpoints };
+    return;
+  }
+  if (election.leaderId < 0 && election.votedId === nodeId && isVoterItself(state) && (election.votedDirectoryId ?? state.directoryId) === state.directoryId) {
+    return standAsCandidate(turn, election);
+  }
+  if (election.leaderId >= 0 && toFollower(turn, election.epoch, election.leaderId, voterOf(state.voters, election.leaderId)?.endpoints ?? [])) return;
+  waits();
 }
 
-function electedIfGranted(state: RaftState): RaftStep {
-  assert(state.role.name === 'candidate', 'only a candidate is elected');
-  const { granted } = state.role;
-  if (granted.length <= state.voters.length / 2) return { state, effects: [] };
-  const election: ElectionState = { ...state.election, leaderId: state.nodeId, votedId: -1, votedDirectoryId: null };
-  const leader: RaftState = {
-    ...state,
-    election,
-    role: { name: 'leader', epochStartOffset: state.logEndOffset, durableOffsets: new Map([[state.nodeId, state.durableOffset]]) },
-  };
-  return {
-    state: leader,
-    effects: [
-      { type: 'saveElection', election },
-      { type: 'appendLeaderChange', epoch: election.epoch, voters: state.voters.map((voter) => voter.id), grantingVoters: granted },
-      { type: 'becomeLeader', epoch: election.epoch },
-    ],
-  };
+// ---- requests of others
+
+/** As the requests that only voters make are checked: undefined when there is nothing against it. */
+function epochFault({ election, nodeId }: RaftState, remoteId: number, epoch: number): ErrorCode | undefined {
+  if (epoch < election.epoch) return ErrorCode.FENCED_LEADER_EPOCH;
+  // Nobody else is this node.
+  return remoteId < 0 || remoteId === nodeId ? ErrorCode.INVALID_REQUEST : undefined;
 }
 
-function durable(state: RaftState, endOffset: number): RaftStep {
-  assert(endOffset <= state.logEndOffset, 'more is durable than was written');
-  const next: RaftState = { ...state, durableOffset: endOffset };
-  if (next.role.name !== 'leader') return { state: next, effects: [] };
-  const durableOffsets = new Map(next.role.durableOffsets).set(state.nodeId, endOffset);
-  return advanceHighWatermark({ ...next, role: { ...next.role, durableOffsets } });
+/** As the requests are checked that only a leader answers. */
+export function leaderFault({ election, role, isClosing }: RaftState, epoch: number): ErrorCode | undefined {
+  if (epoch < election.epoch) return ErrorCode.FENCED_LEADER_EPOCH;
+  if (epoch > election.epoch) return ErrorCode.UNKNOWN_LEADER_EPOCH;
+  if (role.name !== 'leader') return ErrorCode.NOT_LEADER_OR_FOLLOWER;
+  return isClosing ? ErrorCode.BROKER_NOT_AVAILABLE : undefined;
 }
 
-/** What a majority of the voters has on disk, but only once a record of this leader's own epoch is among it (Raft section 5.4.2). */
-function advanceHighWatermark(state: RaftState): RaftStep {
-  assert(state.role.name === 'leader', 'only a leader moves the high watermark by itself');
-  const { durableOffsets, epochStartOffset } = state.role;
-  const offsets = state.voters.map((voter) => durableOffsets.get(voter.id) ?? 0).sort((left, right) => right - left);
-  const majority = offsets[Math.floor(state.voters.length / 2)]!;
-  if (majority <= epochStartOffset || majority <= (state.highWatermark ?? -1)) return { state, effects: [] };
-  return { state: { ...state, highWatermark: majority }, effects: [{ type: 'highWatermark', offset: majority }] };
+function isMeant({ nodeId, directoryId }: RaftState, voter: ReplicaKey | null): boolean {
+  return voter === null || (voter.id === nodeId && (voter.directoryId === null || voter.directoryId === directoryId));
 }
 
-function resign(state: RaftState): RaftStep {
-  if (state.role.name !== 'leader') return { state, effects: [] };
-  return { state: { ...state, role: { name: 'resigned' } }, effects: [{ type: 'resigned', epoch: state.election.epoch }] };
+function voteAsked(turn: Turn, event: RaftEvent & { type: 'vote' }): void {
+  const { token, replica, epoch, lastEpoch, lastOffset, preVote } = event;
+  // A candidate has taken an epoch of its own; one that is not yet may stand in that of its log.
+  if (lastOffset < 0 || lastEpoch < 0 || (preVote ? lastEpoch > epoch : lastEpoch >= epoch)) return reply(turn, token, ErrorCode.INVALID_REQUEST);
+  const fault = epochFault(turn.state, replica.id, epoch);
+  if (fault !== undefined) return reply(turn, token, fault);
+  if (epoch > turn.state.election.epoch) toUnattached(turn, epoch);
+  if (!isMeant(turn.state, event.voter)) return reply(turn, token, ErrorCode.INVALID_VOTER_KEY);
+  const isGranted = mayVoteFor(turn.state, event);
+  const { role, election } = turn.state;
+  if (isGranted && !preVote && election.votedId < 0 && (role.name === 'unattached' || role.name === 'prospective')) {
+    const voted: ElectionState = { ...election, votedId: replica.id, votedDirectoryId: replica.directoryId };
+    turn.state = { ...turn.state, election: voted, role: { ...role, electionMs: electionDeadline(turn) } };
+    turn.effects.push({ type: 'saveElection', election: voted });
+  }
+  reply(turn, token, ErrorCode.NONE, { isGranted });
 }
 
-function isOnlyVoter(state: RaftState): boolean {
-  return state.voters.length === 1 && state.voters[0]!.id === state.nodeId;
+function mayVoteFor({ role, election, lastEpoch, logEndOffset }: RaftState, event: RaftEvent & { type: 'vote' }): boolean {
+  const { replica, preVote } = event;
+  const isUpToDate = event.lastEpoch > lastEpoch || (event.lastEpoch === lastEpoch && event.lastOffset >= logEndOffset);
+  switch (role.name) {
+    case 'unattached':
+    case 'prospective':
+      if (preVote) return isUpToDate;
+      if (election.votedId >= 0) return matches({ id: election.votedId, directoryId: election.votedDirectoryId }, replica);
+      return election.leaderId < 0 && isUpToDate;
+    case 'follower':
+      return preVote && isUpToDate && !role.hasFetched;
+    case 'candidate':
+    case 'resigned':
+      return preVote && isUpToDate;
+    case 'leader':
+      return false;
+  }
+}
+
+function epochBegun(turn: Turn, { token, voter, leaderId, epoch, endpoints }: RaftEvent & { type: 'beginEpoch' }): void {
+  if (!heard(turn, token, leaderId, epoch, endpoints)) return;
+  reply(turn, token, isMeant(turn.state, voter) ? ErrorCode.NONE : ErrorCode.INVALID_VOTER_KEY);
+}
+
+/** False when the request has been refused. */
+function heard(turn: Turn, token: number, leaderId: number, epoch: number, told: RaftState['leaderEndpoints']): boolean {
+  const { state } = turn;
+  const endpoints = told.length > 0 ? told : (voterOf(state.voters, leaderId)?.endpoints ?? []);
+  const fault = epochFault(state, leaderId, epoch) ?? (isConsistent(state, leaderId, epoch) ? undefined : ErrorCode.INVALID_REQUEST);
+  if (fault !== undefined) {
+    reply(turn, token, fault);
+    return false;
+  }
+  hearOfLeader(turn, leaderId, epoch, endpoints);
+  return true;
+}
+
+function epochEnded(turn: Turn, event: RaftEvent & { type: 'endEpoch' }): void {
+  const { token, leaderId, epoch, endpoints } = event;
+  if (!heard(turn, token, leaderId, epoch, endpoints)) return;
+  const { state, nowMs } = turn;
+  if (state.role.name === 'follower' && state.election.leaderId === leaderId) {
+    setFollower(turn, { fetchDeadlineMs: nowMs + successionDelayMs(state, event.successors) });
+  }
+  reply(turn, token, ErrorCode.NONE);
+}
+
+/** The first of the successors stands at once, each of the others twice as late as the one before it. */
+function successionDelayMs({ nodeId, directoryId, config }: RaftState, keys: readonly ReplicaKey[]): number {
+  const position = keys.findIndex((key) => key.id === nodeId && (key.directoryId === null || key.directoryId === directoryId));
+  if (position === 0) return 0;
+  if (position < 0) return config.electionBackoffMsMax;
+  return Math.min(config.electionBackoffMsMax, Math.floor(config.electionBackoffMsMax / 2 ** (keys.length - 1)) * 2 ** (position - 1));
+}
+
+function changeAsked(turn: Turn, event: RaftEvent & { type: 'addVoter' | 'removeVoter' | 'updateVoter' | 'upgrade' }): void {
+  const fault = leaderFault(turn.state, event.type === 'updateVoter' ? event.epoch : turn.state.election.epoch);
+  if (fault !== undefined) return reply(turn, event.token, fault);
+  switch (event.type) {
+    case 'addVoter':
+      return addVoter(turn, event.token, event.voter, event.ackWhenCommitted);
+    case 'removeVoter':
+      return removeVoter(turn, event.token, event.key);
+    case 'updateVoter':
+      return updateVoter(turn, event.token, event.voter);
+    case 'upgrade':
+      return upgrade(turn, event.token, event.kraftVersion, event.validateOnly);
+  }
+}
+
+function votersChanged(turn: Turn, { voters, kraftVersion, offset }: RaftEvent & { type: 'voters' }): void {
+  turn.state = { ...turn.state, voters, kraftVersion, votersOffset: offset };
+  const { role } = turn.state;
+  if (role.name === 'leader') {
+    noteVoters(turn);
+    if (offset !== null) votersAppended(turn, offset);
+    return;
+  }
+  // Whoever is a voter now waits for a leader only so long; whoever is none any more does not stand.
+  if (role.name === 'unattached') turn.state = { ...turn.state, role: { ...role, electionMs: isVoterItself(turn.state) ? Math.min(role.electionMs, electionDeadline(turn)) : Infinity } };
+  else if ((role.name === 'prospective' || role.name === 'candidate') && !isVoterItself(turn.state)) {
+    toUnattached(turn, turn.state.election.epoch + (role.name === 'candidate' ? 1 : 0));
+  }
+}
+
+// ---- what time brings
+
+/** True when there is a new role, which may have something to do at once. */
+function poll(turn: Turn): boolean {
+  const { state, nowMs } = turn;
+  const { role } = state;
+  switch (role.name) {
+    case 'leader':
+      expireChange(turn);
+      return pollLeader(turn);
+    case 'prospective':
+      if (!state.isClosing && nowMs >= role.electionMs) {
+        afterLostPreVote(turn);
+        return true;
+      }
+      askForVotes(turn, role.ballot, true);
+      return false;
+    case 'candidate':
+      if (!state.isClosing && nowMs >= role.electionMs) {
+        toProspective(turn);
+        return true;
+      }
+      askForVotes(turn, role.ballot, false);
+      return false;
+    case 'follower':
+      return pollFollower(turn, role);
+    case 'unattached':
+      if (!state.isClosing && nowMs >= role.electionMs) {
+        toProspective(turn);
+        return true;
+      }
+      if (isAllDurable(state)) fetchFromAnyone(turn);
+      return false;
+    case 'resigned':
+      return pollResigned(turn, role.unheard, role.successors, role.electionMs);
+  }
+}
+
+function askForVotes(turn: Turn, ballot: Ballot, preVote: boolean): void {
+  const { state } = turn;
+  if (isLost(state, ballot)) return;
+  for (const voter of otherVoters(state)) {
+    const to = ballot.has(voter.id) ? null : destinationOf(state, voter);
+    if (to !== null) send(turn, to, { api: 'vote', voter, epoch: state.election.epoch, preVote, lastEpoch: state.lastEpoch, lastOffset: state.logEndOffset });
+  }
+}
+
+function pollFollower(turn: Turn, role: FollowerRole): boolean {
+  const { state, nowMs } = turn;
+  if (state.isClosing) return false;
+  if (isVoterItself(state) && nowMs >= role.fetchDeadlineMs) {
+    toProspective(turn);
+    return true;
+  }
+  if (nowMs >= role.updateVoterMs) changeOwnVote(turn, role);
+  fetchNext(turn, role);
+  return false;
+}
+
+/** A voter tells the leader when it is written down otherwise than it is; a node that is to be a voter asks for that. */
+function changeOwnVote(turn: Turn, role: FollowerRole): void {
+  const { state, nowMs } = turn;
+  const { config } = state;
+  const leader = leaderDestination(state);
+  let request: RaftRequest | null = null;
+  if (isVoterItself(state)) {
+    const isStale = state.kraftVersion === 0 ? !role.hasUpdatedLeader : needsUpdate(state.voters, selfAsVoter(state));
+    if (isStale && config.endpoints.length > 0) request = { api: 'updateVoter', epoch: state.election.epoch };
+  } else if (config.canVote && config.autoJoin && state.kraftVersion > 0) {
+    // A voter of this id with another directory is what this node was before its disk was replaced.
+    const old = voterOf(state.voters, state.nodeId);
+    request = old === undefined ? { api: 'addVoter' } : { api: 'removeVoter', voter: old };
+  }
+  if (request === null || (leader !== null && send(turn, leader, request))) setFollower(turn, { updateVoterMs: nowMs + 2 * config.fetchTimeoutMs });
+}
+
+function fetchNext(turn: Turn, { snapshot, isFollowing }: FollowerRole): void {
+  const { state, nowMs } = turn;
+  const leader = leaderDestination(state);
+  const connection = leader === null ? undefined : state.connections.get(keyOf(leader));
+  if (isFollowing || !isAllDurable(state)) return;
+  // Somebody else may know who leads now.
+  if (leader === null || (connection !== undefined && (connection.name === 'backingOff' ? nowMs < connection.untilMs : nowMs >= connection.untilMs))) {
+    if (connection?.name === 'busy') {
+      const connections = new Map(state.connections);
+      connections.delete(keyOf(leader!));
+      turn.state = { ...state, connections };
+    }
+    return fetchFromAnyone(turn);
+  }
+  if (isBusy(state, nowMs)) return;
+  if (snapshot !== null) {
+    send(turn, leader, { api: 'fetchSnapshot', epoch: state.election.epoch, snapshot: { offset: snapshot.offset, epoch: snapshot.epoch }, position: snapshot.position });
+  } else {
+    send(turn, leader, fetchRequest(state));
+  }
+}
+
+function fetchRequest({ election, logEndOffset, lastEpoch, highWatermark }: RaftState): RaftRequest {
+  return { api: 'fetch', epoch: election.epoch, offset: logEndOffset, lastEpoch, highWatermark: highWatermark ?? -1 };
+}
+
+function isBusy({ connections }: RaftState, nowMs: number): boolean {
+  for (const connection of connections.values()) if (connection.name === 'busy' && nowMs < connection.untilMs) return true;
+  return false;
+}
+
+function fetchFromAnyone(turn: Turn): void {
+  const { state, nowMs, jitter } = turn;
+  const { bootstrap } = state.config;
+  if (state.isClosing || isBusy(state, nowMs)) return;
+  const first = Math.floor(jitter * bootstrap.length);
+  for (let index = 0; index < bootstrap.length; index++) {
+    const to = bootstrap[(first + index) % bootstrap.length]!;
+    if (to.nodeId !== state.nodeId && send(turn, to, fetchRequest(state))) return;
+  }
+}
+
+function pollResigned(turn: Turn, unheard: readonly number[], keys: readonly ReplicaKey[], electionMs: number): boolean {
+  const { state, nowMs } = turn;
+  if (!state.isClosing && nowMs >= electionMs) {
+    toUnattached(turn, state.election.epoch + 1);
+    return true;
+  }
+  for (const voter of otherVoters(state)) {
+    const to = unheard.includes(voter.id) ? destinationOf(state, voter) : null;
+    if (to !== null) send(turn, to, { api: 'endEpoch', epoch: state.election.epoch, successors: keys });
+  }
+  return false;
+}
+
+/** When the next `tick` is due; Infinity when only events can change anything. What was due before waits for something else. */
+export function nextTimeMs(state: RaftState, nowMs: number): number {
+  let next = Infinity;
+  for (const timeMs of timesMs(state)) if (timeMs > nowMs && timeMs < next) next = timeMs;
+  return next;
+}
+
+function* timesMs({ role, connections, voters, isClosing }: RaftState): Generator<number> {
+  for (const { untilMs } of connections.values()) yield untilMs;
+  if (role.name === 'leader') {
+    if (voters.length > 1) yield* [role.checkQuorumMs, role.beginEpochMs];
+    yield role.change?.deadlineMs ?? Infinity;
+  } else if (!isClosing) {
+    if (role.name === 'follower') yield* [role.fetchDeadlineMs, role.updateVoterMs];
+    else yield role.electionMs;
+  }
 }

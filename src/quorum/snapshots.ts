@@ -39,7 +39,8 @@ export interface SnapshotContent extends VoterRecords {
 }
 
 const NAME = /^(\d{20})-(\d{10})\.checkpoint$/;
-const PART_SUFFIX = '.part';
+/** Of one that is not whole yet. */
+export const PART_SUFFIX = '.part';
 
 export function snapshotName({ offset, epoch }: SnapshotId): string {
   return `${String(offset).padStart(20, '0')}-${String(epoch).padStart(10, '0')}.checkpoint`;

@@ -1,16 +1,32 @@
 /** The raft step as transcripts: an event a line, then what it asks for. */
 import { describe, expect, it } from 'vitest';
-import { type ElectionState, initialState, isLeader, type RaftEffect, type RaftEvent, type RaftState, step, type Voter } from '../../../src/quorum/raft.ts';
+import { initialState, isLeader, step as stepAt } from '../../../src/quorum/raft.ts';
+import type { ElectionState, RaftConfig, RaftEffect, RaftEvent, RaftState, RaftStep } from '../../../src/quorum/raft-state.ts';
+import type { Voter } from '../../../src/quorum/voters.ts';
 
-const ALONE: Voter[] = [{ id: 1, directoryId: null }];
+const DIRECTORY = 'AQEBAQEBAQEBAQEBAQEBAQ';
+const CONFIG: RaftConfig = {
+  electionTimeoutMs: 1000, electionBackoffMsMax: 1000, fetchTimeoutMs: 2000, requestTimeoutMs: 2000, retryBackoffMs: 20, canVote: true, autoJoin: false,
+  listenerName: 'CONTROLLER', endpoints: [], kraftVersions: { min: 0, max: 1 }, bootstrap: [],
+};
+
+function voter(id: number): Voter {
+  return { id, directoryId: null, endpoints: [{ name: 'CONTROLLER', host: 'localhost', port: 9090 + id }], kraftVersions: { min: 0, max: 0 } };
+}
+
+const ALONE: Voter[] = [voter(1)];
+
+function step(state: RaftState, event: RaftEvent, nowMs: number): RaftStep {
+  return stepAt(state, event, nowMs, 0.5);
+}
 
 function begin(options: { election?: ElectionState; lastEpoch?: number; logEndOffset?: number; voters?: Voter[] } = {}): RaftState {
   return initialState({
-    nodeId: 1, directoryId: null, voters: options.voters ?? ALONE, election: options.election ?? null, lastEpoch: options.lastEpoch ?? 0, logEndOffset: options.logEndOffset ?? 0,
+    nodeId: 1, directoryId: DIRECTORY, config: CONFIG, voters: options.voters ?? ALONE, kraftVersion: 0, votersOffset: null, election: options.election ?? null, lastEpoch: options.lastEpoch ?? 0, logEndOffset: options.logEndOffset ?? 0,
   });
 }
 
-function show(effect: RaftEffect): string {
+function show(effect: RaftEffect): string | null {
   switch (effect.type) {
     case 'saveElection':
       return `save epoch ${effect.election.epoch} leader ${effect.election.leaderId} voted ${effect.election.votedId}`;
@@ -22,6 +38,8 @@ function show(effect: RaftEffect): string {
       return `high watermark ${effect.offset}`;
     case 'resigned':
       return `resigned from epoch ${effect.epoch}`;
+    default:
+      return null;
   }
 }
 
@@ -30,7 +48,7 @@ function transcript(state: RaftState, events: readonly RaftEvent[]): { lines: st
   for (const event of events) {
     const next = step(state, event, 0);
     state = next.state;
-    lines.push(...next.effects.map(show));
+    lines.push(...next.effects.map(show).filter((line) => line !== null));
   }
   return { lines, state };
 }
@@ -39,10 +57,10 @@ describe('a quorum of one', () => {
   it('elects itself, writes its epoch first, and commits what it has on disk', () => {
     const { lines, state } = transcript(begin(), [
       { type: 'start' },
-      { type: 'appended', endOffset: 1 },
-      { type: 'appended', endOffset: 11 },
+      { type: 'appended', endOffset: 1, lastEpoch: 1 },
+      { type: 'appended', endOffset: 11, lastEpoch: 1 },
       { type: 'durable', endOffset: 1 },
-      { type: 'appended', endOffset: 14 },
+      { type: 'appended', endOffset: 14, lastEpoch: 1 },
       { type: 'durable', endOffset: 14 },
       { type: 'resign' },
     ]);
@@ -71,7 +89,7 @@ describe('a quorum of one', () => {
   it('commits nothing of earlier epochs before a record of its own is on disk', () => {
     const { lines } = transcript(begin({ lastEpoch: 3, logEndOffset: 30 }), [
       { type: 'start' },
-      { type: 'appended', endOffset: 31 },
+      { type: 'appended', endOffset: 31, lastEpoch: 1 },
       { type: 'durable', endOffset: 30 },
     ]);
     expect(lines.filter((line) => line.startsWith('high'))).toEqual([]);
@@ -79,20 +97,20 @@ describe('a quorum of one', () => {
 
   it('forgets what could not be written', () => {
     const { state } = transcript(begin(), [
-      { type: 'start' }, { type: 'appended', endOffset: 1 }, { type: 'durable', endOffset: 1 }, { type: 'appended', endOffset: 9 }, { type: 'cut', endOffset: 1 },
+      { type: 'start' }, { type: 'appended', endOffset: 1, lastEpoch: 1 }, { type: 'durable', endOffset: 1 }, { type: 'appended', endOffset: 9, lastEpoch: 1 }, { type: 'cut', endOffset: 1, lastEpoch: 1 },
     ]);
     expect(state.logEndOffset).toBe(1);
-    expect(() => step(state, { type: 'cut', endOffset: 0 }, 0)).toThrow('below the high watermark');
+    expect(() => step(state, { type: 'cut', endOffset: 0, lastEpoch: 1 }, 0)).toThrow('below the high watermark');
     expect(() => step(state, { type: 'durable', endOffset: 5 }, 0)).toThrow('more is durable');
   });
 
   it('does the same for the same events', () => {
-    const events: RaftEvent[] = [{ type: 'start' }, { type: 'appended', endOffset: 3 }, { type: 'durable', endOffset: 3 }];
+    const events: RaftEvent[] = [{ type: 'start' }, { type: 'appended', endOffset: 3, lastEpoch: 1 }, { type: 'durable', endOffset: 3 }];
     expect(transcript(begin(), events)).toEqual(transcript(begin(), events));
   });
 });
 
 it('one voter of three does not elect itself', () => {
-  const voters = [1, 2, 3].map((id) => ({ id, directoryId: null }));
-  expect(transcript(begin({ voters }), [{ type: 'start' }]).lines).toEqual([]);
+  const voters = [1, 2, 3].map(voter);
+  expect(transcript(begin({ voters }), [{ type: 'start' }]).lines).toEqual(['save epoch 0 leader -1 voted -1']);
 });
