@@ -105,7 +105,8 @@ export class Settings {
     };
     for (const { name, value, place } of written(sources)) take(name, value, place);
     if (given.has('broker.id')) nameTheNode(given);
-    for (const [name, text] of Object.entries({ ...STANDING, ...(sources.production === true ? {} : DEVELOPMENT) })) {
+    const isProduction = sources.production === true || isOfCluster(given);
+    for (const [name, text] of Object.entries({ ...STANDING, ...(isProduction ? {} : DEVELOPMENT) })) {
       if (!given.has(name)) given.set(name, { text, value: parse(name, brokerSettingsByName.get(name)!, text, 'the preset') });
     }
     nameTheNode(given);
@@ -175,7 +176,8 @@ export class Settings {
   /** The settings of this broker that it acts on. */
   describe(): SettingDescription[] {
     const names = Object.keys(brokerSettings) as BrokerSettingName[];
-    return names.filter((name) => isShown(brokerSettings[name])).map((name) => this.#describe(name));
+    // As Kafka: what can only be set while running is shown where it is.
+    return names.filter((name) => isShown(brokerSettings[name]) && ((brokerSettings[name] as Setting).dynamicOnly !== true || this.isSet(name))).map((name) => this.#describe(name));
   }
 
   /** Those that are overridden for all brokers. */
@@ -251,6 +253,13 @@ function* written(sources: SettingsSources): Generator<{ name: string; value: st
   for (const [name, value] of Object.entries(sources.values ?? {})) {
     yield { name, value: Array.isArray(value) ? value.join(',') : String(value), place: 'settings' };
   }
+}
+
+/** The development preset is for one node on its own: internal topics of one replica would be the end of a cluster that loses one. */
+function isOfCluster(given: ReadonlyMap<string, Given>): boolean {
+  const list = (name: string) => (given.get(name)?.value ?? []) as readonly string[];
+  const roles = list('process.roles');
+  return list('controller.quorum.voters').length > 1 || list('controller.quorum.bootstrap.servers').length > 1 || (roles.length > 0 && roles.length < 2);
 }
 
 /** node.id and the older broker.id are one thing. */

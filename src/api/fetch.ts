@@ -72,7 +72,7 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
     leaderOnly: isFollower || (replicaId === CONSUMER && apiVersion < FROM_FOLLOWERS_SINCE),
     preferredReplica: replicaId === CONSUMER && apiVersion >= FROM_FOLLOWERS_SINCE ? node.replicas.preferredReplica(request.rackId) : null,
   });
-  if (isFollower) node.replicas.recordThrottled(answers);
+  if (isFollower) node.replicas.recordThrottled(answers, (asked) => node.replicas.findForFetch(asked, usesTopicIds));
   const { sessionId, chosen } = fetch.select(
     answers.map((answer) => ({
       errorCode: answer.errorCode, highWatermark: answer.highWatermark, logStartOffset: answer.logStartOffset,

@@ -1,9 +1,9 @@
 /**
  * Produce: clients' record batches into partition logs, in every version that Kafka serves.
  *
- * Promises: batches enter their logs before the handler returns, in the order of the request; acks=all answers once the high watermark has passed them, acks=1
- * once they are written, acks=0 not at all (and closes the connection on an error, which is all that such a producer can be told). A partition's
- * error is that partition's answer. Internal topics take records from no client but Kafka's admin tool, as in Kafka.
+ * Promises: batches enter their logs before the handler returns, in the order of the request; acks=all answers once the high watermark has passed them or with
+ * REQUEST_TIMED_OUT when its time is up, acks=1 once they are written, acks=0 not at all (and closes the connection on an error, which is all that such a
+ * producer can be told). A partition's error is that partition's answer. Internal topics take records from no client but Kafka's admin tool, as in Kafka.
  */
 import { ErrorCode, errorMessage } from '../../protocol/errors.ts';
 import { Produce } from '../../protocol/messages/produce.ts';
@@ -12,6 +12,7 @@ import { isInternalTopic } from '../quorum/topic-names.ts';
 import { appendProduced } from '../replica/appending.ts';
 import type { Appended } from '../replica/appending.ts';
 import type { Partition } from '../replica/partition.ts';
+import type { Timer } from '../runtime/runtime.ts';
 import { closeConnection, noAnswer, serve } from './serve.ts';
 import type { Outcome, RequestContext } from './serve.ts';
 
@@ -61,14 +62,30 @@ function handle(request: Request, context: RequestContext): Outcome<Response> | 
   if (waits.length === 0) return response();
   return new Promise((resolve) => {
     let waiting = waits.length;
+    let timer: Timer | null = null;
     for (const { partition, endOffset, draft } of waits) {
       const settle = (code: ErrorCode): void => {
-        if (code !== ErrorCode.NONE) Object.assign(draft, { errorCode: code, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 });
-        if (--waiting === 0) resolve(response());
+        if (code === ErrorCode.KAFKA_STORAGE_ERROR) Object.assign(draft, { baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 });
+        // As Kafka: the place that it got is told even when nobody can say what becomes of it.
+        else if (code === ErrorCode.NOT_LEADER_OR_FOLLOWER && context.apiVersion >= LEADER_HINTS_SINCE) {
+          draft.currentLeader = { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch };
+        }
+        if (code !== ErrorCode.NONE) draft.errorCode = code;
+        if (--waiting > 0) return;
+        timer?.cancel();
+        resolve(response());
       };
       if (acks === ALL) partition.whenCommitted(endOffset, settle);
       else partition.whenWritten(endOffset, settle);
     }
+    // Where other replicas have to be waited for; a write of our own ends, one way or the other.
+    if (waiting === 0 || acks !== ALL || !waits.some(({ partition }) => partition.state.replicas.length > 1)) return;
+    timer = context.node.runtime.timers.after(Math.max(request.timeoutMs, 0), () => {
+      for (const { partition, endOffset, draft } of waits) {
+        if (draft.errorCode === ErrorCode.NONE && partition.log.highWatermark < endOffset) draft.errorCode = ErrorCode.REQUEST_TIMED_OUT;
+      }
+      resolve(response());
+    });
   });
 }
 
@@ -84,12 +101,9 @@ function append(
 ): Draft {
   const { replicas } = node;
   const partition = apiVersion >= TOPIC_IDS_SINCE ? replicas.findById(topic.topicId, index) : replicas.find(topic.name, index);
-  if (typeof partition === 'number') return refused(index, partition);
+  if (typeof partition === 'number') return refusedAs(index, partition, apiVersion, replicas.leaderOf({ ...topic, topic: apiVersion >= TOPIC_IDS_SINCE ? null : topic.name, partition: index }));
   if (isInternalTopic(partition.topic) && clientId !== ADMIN_CLIENT_ID) return refused(index, ErrorCode.INVALID_TOPIC_EXCEPTION);
-  if (!partition.isLeader) {
-    const refusal = refused(index, ErrorCode.NOT_LEADER_OR_FOLLOWER);
-    return apiVersion < LEADER_HINTS_SINCE ? refusal : { ...refusal, currentLeader: { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch } };
-  }
+  if (!partition.isLeader) return refusedAs(index, ErrorCode.NOT_LEADER_OR_FOLLOWER, apiVersion, { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch });
   if (request.acks === ALL && !partition.hasEnoughReplicas) return refused(index, ErrorCode.NOT_ENOUGH_REPLICAS);
   const appended = appendProduced(partition, records, { apiVersion, transactionalId: request.transactionalId, release }, nowMs);
   if (appended.errorCode !== ErrorCode.NONE) return rejected(index, appended);
@@ -110,6 +124,12 @@ function frameRelease({ topicData }: Request, { returnFrame }: RequestContext): 
 
 function refused(index: number, errorCode: ErrorCode): Draft {
   return { index, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 };
+}
+
+/** With who leads, where that is what the producer has to know. */
+function refusedAs(index: number, errorCode: ErrorCode, apiVersion: number, leader: { leaderId: number; leaderEpoch: number } | null): Draft {
+  const refusal = refused(index, errorCode);
+  return errorCode !== ErrorCode.NOT_LEADER_OR_FOLLOWER || leader === null || apiVersion < LEADER_HINTS_SINCE ? refusal : { ...refusal, currentLeader: leader };
 }
 
 function rejected(index: number, { errorCode, logStartOffset, recordErrors, errorMessage }: Appended): Draft {

@@ -33,6 +33,8 @@ export const PEER_DEFAULTS = { connectTimeoutMs: 10_000, requestTimeoutMs: 30_00
 /** What others need of a peer; a test gives its own. */
 export interface PeerChannel {
   request<Q extends AnyMessage, S extends AnyMessage>(api: Api<Q, S>, input: Input<Q>, options?: { versionMax?: number; timeoutMs?: number }): Promise<Value<S>>;
+  /** Ends the connection, where there is one; what waits on it fails. The next request makes a new one. */
+  disconnect?(): void;
 }
 
 export class Peer implements PeerChannel {

@@ -60,12 +60,18 @@ interface Following {
   fenced: boolean;
   /** Monotonic ms before which nothing is asked; 0 for no delay. */
   notBeforeMs: number;
+  /** Times that the leader had not heard of what this node has, or the other way round, one after the other. */
+  misses: number;
   /** It had everything when it was answered last. */
   caughtUp: boolean;
 }
 
 type Answer = Value<typeof Fetch.response>['responses'][number]['partitions'][number];
 
+/** First pause when the two do not know the same metadata yet; it doubles up to replica.fetch.backoff.ms. */
+const MISS_MS = 10;
+/** A request that waits at the leader for longer than this is not waited for by a partition that has come since. */
+const PATIENCE_MS = 20;
 const LATEST = -1;
 const EARLIEST_LOCAL = -4;
 
@@ -75,6 +81,10 @@ export class Fetcher {
   readonly #session = new IncrementalFetch();
   #running = false;
   #wake: (() => void) | null = null;
+  /** What a fetch waits on. */
+  #underWay: PeerChannel | null = null;
+  #hastening: Timer | null = null;
+  #givenUp = false;
   #closed = false;
 
   constructor(options: FetcherOptions) {
@@ -88,11 +98,27 @@ export class Fetcher {
   /** Follows under the partition's present leader epoch. What the partition had under way under another is over first. */
   add(partition: Partition): void {
     const key = `${partition.topicId}:${partition.partition}`;
-    const following: Following = { key, partition, leaderEpoch: partition.leaderEpoch, busy: true, fenced: false, notBeforeMs: 0, caughtUp: false };
+    const following: Following = { key, partition, leaderEpoch: partition.leaderEpoch, busy: true, fenced: false, notBeforeMs: 0, misses: 0, caughtUp: false };
     this.#following.set(key, following);
     void partition.settled().then(() => {
       following.busy = false;
       this.#run();
+      this.#hasten();
+    });
+  }
+
+  /**
+   * What is under way was asked without the partition that has come, and may wait at the leader for replica.fetch.wait.max.ms: it is given up, with its connection,
+   * unless the answer comes soon. New leaders and new topics would wait for it otherwise.
+   */
+  #hasten(): void {
+    const asked = this.#underWay;
+    if (asked === null || this.#hastening !== null) return;
+    this.#hastening = this.#options.timers.after(PATIENCE_MS, () => {
+      this.#hastening = null;
+      if (this.#underWay !== asked || this.#closed) return;
+      this.#givenUp = true;
+      asked.disconnect?.();
     });
   }
 
@@ -104,6 +130,7 @@ export class Fetcher {
   close(): void {
     this.#closed = true;
     this.#following.clear();
+    this.#hastening?.cancel();
     this.#wake?.();
   }
 
@@ -179,6 +206,8 @@ export class Fetcher {
     if (channel === null) return false;
     const asked = new Map([...wanted.keys()].map((key) => [key, this.#following.get(key)!]));
     let answer: Value<typeof Fetch.response>;
+    this.#underWay = channel;
+    this.#givenUp = false;
     try {
       answer = await channel.request(Fetch, {
         replicaState: { replicaId: nodeId, replicaEpoch: this.#options.brokerEpoch() },
@@ -187,8 +216,13 @@ export class Fetcher {
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       this.#session.lost();
+      if (this.#givenUp) return true;
       if (!this.#closed) logger.info(`fetching from broker ${leaderId}: ${error.message}`);
       return false;
+    } finally {
+      this.#underWay = null;
+      this.#hastening?.cancel();
+      this.#hastening = null;
     }
     if (!this.#session.answered(answer)) {
       const code = answer.errorCode as ErrorCode;
@@ -228,13 +262,14 @@ export class Fetcher {
       case ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
       case ErrorCode.UNKNOWN_TOPIC_ID:
       case ErrorCode.INCONSISTENT_TOPIC_ID:
-        // The leader has not heard of it yet, or is none any more: one of the two will hear.
-        this.#delay(following);
+        // The leader has not heard of it yet, or is none any more: one of the two will hear, most often within milliseconds.
+        following.notBeforeMs = this.#options.clock.monotonicMs() + Math.min(MISS_MS * 2 ** Math.min(following.misses++, 16), this.#options.settings().backoffMs);
         return undefined;
       default:
         this.#delay(following, `the leader answers ${errorMessage(code)}`);
         return undefined;
     }
+    following.misses = 0;
     const { epoch, endOffset } = answer.divergingEpoch;
     if (epoch >= 0 || endOffset >= 0) return this.#guarded(following, () => this.#cut(following, { epoch, endOffset }));
     const told = { leaderEpoch, highWatermark: answer.highWatermark, logStartOffset: answer.logStartOffset };

@@ -20,6 +20,7 @@ import type { Runtime, Timer } from '../runtime/runtime.ts';
 import type { Turn } from '../runtime/turn.ts';
 import type { Settings } from '../settings.ts';
 import { AlterPartitions } from './alter-partition.ts';
+import { DirectoryAssignments } from './directory-assignments.ts';
 import type { FetchPartition } from './fetch-sessions.ts';
 import type { FetcherSettings } from './fetcher.ts';
 import { Fetchers } from './fetchers.ts';
@@ -29,6 +30,7 @@ import { Partition } from './partition.ts';
 import type { PartitionNode } from './partition.ts';
 import { RACK_AWARE_SELECTOR, readReplica } from './read-replica.ts';
 import type { ReadAnswer, Reader } from './reading.ts';
+import { isThrottledReplica, ReplicationQuota } from './replication-quota.ts';
 
 export interface OwnDirectory {
   /** Of meta.properties. */
@@ -76,6 +78,8 @@ export class Replicas {
   readonly #housekeeping: Housekeeping;
   readonly #alterPartitions: AlterPartitions;
   readonly #fetchers: Fetchers;
+  readonly #assignments: DirectoryAssignments;
+  readonly #quotas: { readonly leader: ReplicationQuota; readonly follower: ReplicationQuota };
   readonly #partitionNode: PartitionNode;
   #image: MetadataImage | null = null;
   #shrinkTimer: Timer | null = null;
@@ -95,8 +99,16 @@ export class Replicas {
       channelOf: (leaderId, loop) => peerOf(leaderId, FIRST_FETCH_LANE + loop),
       loopsPerLeader: () => settings().get('num.replica.fetchers'),
       settings: () => fetcherSettings(settings()),
-      throttle: { isExceeded: () => false, record: () => {} },
+      throttle: {
+        isExceeded: (partition) => this.#isThrottled(partition, 'follower') && this.#quotas.follower.isExceeded(settings().get('follower.replication.throttled.rate'), clock.monotonicMs()),
+        record: (partition, bytes) => {
+          if (this.#isThrottled(partition, 'follower')) this.#quotas.follower.record(bytes, clock.monotonicMs());
+        },
+      },
     });
+    const windows = { windows: settings().get('replication.quota.window.num'), windowMs: settings().get('replication.quota.window.size.seconds') * 1000 };
+    this.#quotas = { leader: new ReplicationQuota(windows), follower: new ReplicationQuota(windows) };
+    this.#assignments = new DirectoryAssignments({ nodeId, controller, brokerEpoch, timers, turn, logger });
     this.#partitionNode = {
       nodeId,
       nowMs: () => clock.monotonicMs(),
@@ -193,8 +205,10 @@ export class Replicas {
     for (const { topic, partition, after } of changes.partitions) {
       const existing = this.#topics.get(topic.name)?.partitions[partition];
       if (existing === undefined) touched.add(topic);
-      else if (after.replicas.includes(this.#options.nodeId)) existing.update(after);
-      else this.#dismiss(topic, existing);
+      else if (after.replicas.includes(this.#options.nodeId)) {
+        existing.update(after);
+        this.#tellDirectory(topic, partition, after);
+      } else this.#dismiss(topic, existing);
     }
     for (const topic of touched) this.#addMissing(topic, changes.image);
     this.#applySettings(changes);
@@ -243,6 +257,17 @@ export class Replicas {
     known.partitions[partition] = added;
     // One that leads has said so itself.
     if (!added.isLeader) this.#roleChanged(added);
+    this.#tellDirectory(topic, partition, state);
+  }
+
+  /** Where the metadata have the replica in another directory than it is, they are put right. */
+  #tellDirectory({ id, name }: TopicImage, partition: number, state: PartitionImage): void {
+    const replica = this.#topics.get(name)?.partitions[partition];
+    const logs = replica === undefined ? undefined : this.#directoryOf.get(replica.log);
+    const directory = this.#options.directories.find((one) => one.logs === logs);
+    const told = state.directories[state.replicas.indexOf(this.#options.nodeId)];
+    if (directory === undefined || told === undefined || told === directory.id || directory.logs.offline !== undefined) this.#assignments.forget(id, partition);
+    else this.#assignments.assign(id, partition, directory.id);
   }
 
   #roleChanged(partition: Partition): void {
@@ -257,7 +282,26 @@ export class Replicas {
   /** A follower, for its fetches. */
   readerFor(replicaId: number, brokerEpoch: number): Reader {
     const atMs = this.#options.runtime.clock.monotonicMs();
-    return { replicaId, brokerEpoch, atMs, wantsHighWatermark: this.#picksReplicas(), isThrottled: () => false };
+    const rate = this.#options.settings().get('leader.replication.throttled.rate');
+    const isExceeded = this.#quotas.leader.isExceeded(rate, atMs);
+    return {
+      replicaId, brokerEpoch, atMs, wantsHighWatermark: this.#picksReplicas(),
+      // Those in sync are never held up: they would fall out.
+      isThrottled: (partition) => isExceeded && !partition.inSyncReplicas.includes(replicaId) && this.#isThrottled(partition, 'leader'),
+    };
+  }
+
+  /** What followers were given of throttled partitions counts, whether or not they are in sync. */
+  recordThrottled(answers: readonly ReadAnswer[], find: (asked: FetchPartition) => Partition | ErrorCode): void {
+    for (const { asked, recordsBytes } of answers) {
+      const partition = recordsBytes > 0 ? find(asked) : null;
+      if (partition === null || typeof partition === 'number' || !this.#isThrottled(partition, 'leader')) continue;
+      this.#quotas.leader.record(recordsBytes, this.#options.runtime.clock.monotonicMs());
+    }
+  }
+
+  #isThrottled({ partition, settings }: Partition, side: 'leader' | 'follower'): boolean {
+    return isThrottledReplica(side === 'leader' ? settings.leaderThrottledReplicas : settings.followerThrottledReplicas, partition, this.#options.nodeId);
   }
 
   /** Whether consumers are sent to replicas of their rack. */
@@ -279,8 +323,6 @@ export class Replicas {
       return readReplica({ rack, fetchOffset, leaderRack, isr: partition.inSyncReplicas, followers: partition.followers, rackOf });
     };
   }
-
-  recordThrottled(_answers: readonly ReadAnswer[]): void {}
 
   /** Each half of replica.lag.time.max.ms: who has been behind for the whole of it goes out of the in-sync replicas. */
   #watchLag(): void {
@@ -340,6 +382,7 @@ export class Replicas {
     partition.leave(errorCode);
     this.#fetchers.forget(partition);
     this.#alterPartitions.forget(partition);
+    this.#assignments.forget(partition.topicId, partition.partition);
     this.#options.onLeadershipChange?.(partition, 'none');
     const directory = this.#directoryOf.get(partition.log)!;
     this.#directoryOf.delete(partition.log);
@@ -384,6 +427,7 @@ export class Replicas {
     this.#shrinkTimer?.cancel();
     this.#fetchers.close();
     this.#alterPartitions.close();
+    this.#assignments.close();
     for (const partition of this.partitions()) partition.leave(ErrorCode.NOT_LEADER_OR_FOLLOWER);
     await this.#housekeeping.close();
   }

@@ -4,8 +4,8 @@ import { LONG_MAX, int, long, string } from './setting.ts';
 export const replicaSettings = {
   'alter.log.dirs.replication.quota.window.num': int(11, { min: 1 }),
   'alter.log.dirs.replication.quota.window.size.seconds': int(1, { min: 1 }),
-  'follower.replication.throttled.rate': long(LONG_MAX, { min: 0, update: 'cluster-wide', dynamicOnly: true }),
-  'leader.replication.throttled.rate': long(LONG_MAX, { min: 0, update: 'cluster-wide', dynamicOnly: true }),
+  'follower.replication.throttled.rate': long(LONG_MAX, { min: 0, update: 'cluster-wide', dynamicOnly: true, served: true }),
+  'leader.replication.throttled.rate': long(LONG_MAX, { min: 0, update: 'cluster-wide', dynamicOnly: true, served: true }),
   'num.replica.alter.log.dirs.threads': int(null),
   'num.replica.fetchers': int(1, { min: 1, update: 'cluster-wide', served: true }),
   'replica.alter.log.dirs.io.max.bytes.per.second': long(LONG_MAX, { min: 0, update: 'cluster-wide', dynamicOnly: true }),
@@ -19,6 +19,6 @@ export const replicaSettings = {
   'replica.selector.class': string(null, { served: true }),
   'replica.socket.receive.buffer.bytes': int(65_536),
   'replica.socket.timeout.ms': int(30_000, { served: true }),
-  'replication.quota.window.num': int(11, { min: 1 }),
-  'replication.quota.window.size.seconds': int(1, { min: 1 }),
+  'replication.quota.window.num': int(11, { min: 1, served: true }),
+  'replication.quota.window.size.seconds': int(1, { min: 1, served: true }),
 };
