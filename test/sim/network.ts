@@ -408,8 +408,8 @@ class SimSocket implements Socket {
     if (this.#isPaused || this.#closed || this.#pumping) return;
     const chunk = this.#inbound[0];
     if (chunk !== undefined) this.#read(chunk);
-    else if (this.#finArrived) this.#ended();
-    if (!this.#closed && (this.#inbound.length > 0 || this.#finArrived)) this.#pumpSoon();
+    if (this.#inbound.length === 0 && this.#finArrived) this.#ended();
+    else if (!this.#closed && this.#inbound.length > 0) this.#pumpSoon();
   }
 
   #read(chunk: Buffer): void {

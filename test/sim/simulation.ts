@@ -15,6 +15,7 @@ import { Faults } from './faults.ts';
 import type { Cluster } from './faults.ts';
 import { History } from './history.ts';
 import { Invariants, quorumLeader } from './invariants.ts';
+import { SimGroup, SimMember } from './member.ts';
 import { SimNetwork } from './network.ts';
 import { addressOf, SimNode } from './node.ts';
 import { TOPIC } from './plan.ts';
@@ -72,7 +73,8 @@ class Simulation implements Cluster {
   readonly #faults: Faults;
   readonly #clients: SimClient[] = [];
   readonly #producers: { readonly client: SimClient; readonly producer: SimProducer }[] = [];
-  readonly #committers: SimCommitter[] = [];
+  /** Those that ask coordinators. */
+  readonly #askers: { readonly name: string; readonly last: string; answered: number }[] = [];
   #admin: Admin | null = null;
   #clientsMade = 0;
 
@@ -163,8 +165,15 @@ class Simulation implements Cluster {
     for (let i = 0; i < plan.committers; i++) {
       const client = this.#client('o');
       const committer = new SimCommitter(client, { groupId: `group${i}`, topic: TOPIC, partition: i % plan.partitions, thinkMs: plan.thinkMs });
-      this.#committers.push(committer);
+      this.#askers.push(committer);
       this.#run(client, committer.run());
+    }
+    const group = new SimGroup('members', TOPIC, plan.partitions);
+    for (let i = 0; i < plan.members; i++) {
+      const client = this.#client('m');
+      const member = new SimMember(client, group);
+      this.#askers.push(member);
+      this.#run(client, member.run());
     }
   }
 
@@ -201,7 +210,7 @@ class Simulation implements Cluster {
   async #converge(): Promise<void> {
     const { world } = this;
     for (const { client } of this.#producers) client.stopping = true;
-    for (const committer of this.#committers) committer.answered = 0;
+    for (const asker of this.#askers) asker.answered = 0;
     const startMs = world.nowMs;
     await world.run(startMs + CONVERGE_MS_MAX, () => this.#unrest() === null);
     const unrest = this.#unrest();
@@ -223,7 +232,7 @@ class Simulation implements Cluster {
     }
     const waiting = this.#producers.find(({ producer }) => !producer.isDone);
     if (waiting !== undefined) return `${waiting.producer.name} waits for an acknowledgement (${waiting.producer.last})`;
-    const stuck = this.#committers.find((committer) => committer.answered < 3);
+    const stuck = this.#askers.find((asker) => asker.answered < 3);
     if (stuck !== undefined) return `${stuck.name} gets no answers (${stuck.last})`;
     return null;
   }

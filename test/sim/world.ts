@@ -50,6 +50,9 @@ interface Event extends Timer {
   run: (() => void) | null;
 }
 
+/** Time stands still for so many events only when somebody goes in circles. */
+const EVENTS_AT_ONCE_MAX = 20_000;
+
 export class World {
   readonly seed: number;
   nowMs = 0;
@@ -66,6 +69,7 @@ export class World {
   readonly #queue = new EventQueue();
   readonly #labels = new Map<string, number>();
   #sequence = 0;
+  #eventsNow = 0;
   #hashLow = 0x811c9dc5;
   #hashHigh = 0x1b873593;
 
@@ -127,6 +131,8 @@ export class World {
       }
       this.#queue.pop();
       if (event.run === null) continue;
+      if (event.atMs > this.nowMs) this.#eventsNow = 0;
+      else if (++this.#eventsNow > EVENTS_AT_ONCE_MAX) this.fail(`a livelock: ${EVENTS_AT_ONCE_MAX} events at one moment, the last of them ${event.owner?.name ?? 'the world'} ${event.label}`);
       this.nowMs = event.atMs;
       if (event.owner?.state === 'dead') continue;
       this.#perform(event);
