@@ -10,6 +10,8 @@ import {
 import { serve } from './serve.ts';
 
 const NO_EPOCH = -1;
+/** What Kafka sends where it leaves the field alone, though that could be null. */
+const NO_MESSAGE = '';
 
 export const controllerApis = [
   serve(BrokerRegistration, '0-4', {
@@ -31,7 +33,7 @@ export const controllerApis = [
     listeners: 'controller',
     async handle(request, { node }) {
       await node.controller.registerController(request);
-      return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, errorMessage: null };
+      return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, errorMessage: NO_MESSAGE };
     },
     onError: (errorCode, _request, _context, errorMessage) => ({ throttleTimeMs: 0, errorCode, errorMessage }),
   }),
@@ -57,7 +59,7 @@ export const controllerApis = [
     forward: true,
     async handle({ brokerId }, { node }) {
       await node.controller.unregisterBroker(brokerId);
-      return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, errorMessage: null };
+      return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, errorMessage: NO_MESSAGE };
     },
     onError: (errorCode, _request, _context, errorMessage) => ({ throttleTimeMs: 0, errorCode, errorMessage }),
     arrived: ({ brokerId }, _response, image) => !image.brokers.has(brokerId),

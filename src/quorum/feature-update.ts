@@ -4,7 +4,7 @@
  * Promises: pure but for kraft.version, which is the quorum's own and is handed to it; all updates of a request or none; order of checks and texts are those
  * of Kafka's FeatureControlManager. A downgrade of metadata.version that would lose metadata is refused, safe or not.
  */
-import { ErrorCode, errorMessage, KafkaError } from '../../protocol/errors.ts';
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import type { Input, Value } from '../../protocol/schema.ts';
 import type { UpdateFeaturesRequest, UpdateFeaturesResponse } from '../../protocol/messages/cluster.ts';
 import { ELIGIBLE_LEADER_REPLICAS_VERSION, KRAFT_VERSION, METADATA_VERSION, METADATA_VERSION_MIN, metadataVersionRules, SUPPORTED_FEATURES } from './features.ts';
@@ -23,6 +23,8 @@ const UNSAFE_DOWNGRADE = 3;
 
 /** Up to version 1 each feature has a result of its own in the answer. */
 const RESULTS_UP_TO = 1;
+/** Not null: Kafka writes the error's name there. */
+const NO_ERROR = 'NONE';
 
 /** By Kafka's MetadataVersion: at these levels metadata came in that an older version would lose. */
 const METADATA_CHANGED_AT = new Set([7, 8, 11, 13, 14, 15, 17, 23, 30]);
@@ -54,7 +56,7 @@ export function featureAnswer({ featureUpdates }: FeatureUpdates, apiVersion: nu
     const errorMessage = `The update failed for all features since the following feature had an error: ${ownText(error)}`;
     return { throttleTimeMs: 0, errorCode: error.code, errorMessage, results: [] };
   }
-  const results = apiVersion > RESULTS_UP_TO ? [] : featureUpdates.map(({ feature }) => ({ feature, errorCode: ErrorCode.NONE, errorMessage: errorMessage(ErrorCode.NONE) }));
+  const results = apiVersion > RESULTS_UP_TO ? [] : featureUpdates.map(({ feature }) => ({ feature, errorCode: ErrorCode.NONE, errorMessage: NO_ERROR }));
   return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, errorMessage: null, results };
 }
 
@@ -89,6 +91,7 @@ function recordsOf(
     if (level !== current) refuse("Can't downgrade the version of this feature.");
     return [];
   } else {
+    if (!SUPPORTED_FEATURES.some(({ name }) => name === feature)) refuse(`Feature ${feature} not found.`);
     const metadataVersion = proposed.get(METADATA_VERSION) ?? 0;
     if (level >= 1 && metadataVersion < METADATA_VERSION_MIN) {
       refuse(`${feature} could not be set to ${level} because it depends on metadata.version=${METADATA_VERSION_MIN} (3.3-IV3)`);

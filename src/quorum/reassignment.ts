@@ -25,6 +25,8 @@ export function alterReassignments(
   { topics, allowReplicationFactorChange }: Reassignments,
   context: PartitionsContext,
 ): { records: NewRecord[]; answer: ReassignmentsAnswer } {
+  // Kafka's controller is not asked then, and the message stays at its default.
+  if (topics.length === 0) return { records: [], answer: { throttleTimeMs: 0, allowReplicationFactorChange: true, errorCode: ErrorCode.NONE, errorMessage: '', responses: [] } };
   const records: NewRecord[] = [];
   const responses = topics.map(({ name, partitions }) => ({
     name,
