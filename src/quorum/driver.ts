@@ -120,6 +120,8 @@ export class RaftDriver {
   #failed: unknown;
   #closed = false;
   #timer: Timer | undefined;
+  /** The time that the state was last looked at with. */
+  #steppedMs = 0;
   #timerMs = Infinity;
   /** By last offset. */
   #waiting: Waiting[] = [];
@@ -277,7 +279,8 @@ export class RaftDriver {
       this.#events.push(event);
       return;
     }
-    const { state, effects } = step(this.#state, event, this.#clock.monotonicMs(), this.#random.below(JITTER_STEPS) / JITTER_STEPS);
+    this.#steppedMs = this.#clock.monotonicMs();
+    const { state, effects } = step(this.#state, event, this.#steppedMs, this.#random.below(JITTER_STEPS) / JITTER_STEPS);
     const before = this.#state;
     this.#state = state;
     this.#effects.push(...effects);
@@ -497,14 +500,14 @@ export class RaftDriver {
   }
 
   #arm(): void {
-    const nowMs = this.#clock.monotonicMs();
-    const nextMs = this.#failed === undefined ? nextTimeMs(this.#state, nowMs) : Infinity;
+    // What fell due while the effects were carried out was not looked at in that step: it is due at once, and must not be taken for what waits for something else.
+    const nextMs = this.#failed === undefined ? nextTimeMs(this.#state, this.#steppedMs) : Infinity;
     if (nextMs === this.#timerMs && this.#timer !== undefined) return;
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#timerMs = nextMs;
     if (nextMs === Infinity) return;
-    this.#timer = this.#timers.after(nextMs - nowMs, () => {
+    this.#timer = this.#timers.after(Math.max(0, nextMs - this.#clock.monotonicMs()), () => {
       this.#timer = undefined;
       this.#timerMs = Infinity;
       this.dispatch({ type: 'tick' });
