@@ -58,6 +58,7 @@ export interface PartitionSpec {
 function whole(record: NewRecord): Parameters<MetadataDelta['apply']>[0] {
   const defaults: Record<string, Record<string, unknown>> = {
     RegisterBrokerRecord: { isMigratingZkBroker: false, inControlledShutdown: false, logDirs: [], cordonedLogDirs: null, features: [], rack: null },
+    BrokerRegistrationChangeRecord: { fenced: 0, inControlledShutdown: 0, logDirs: [], cordonedLogDirs: null },
     PartitionRecord: { removingReplicas: [], addingReplicas: [], leaderRecoveryState: 0, eligibleLeaderReplicas: null, lastKnownElr: null, directories: [] },
     PartitionChangeRecord: {
       isr: null, leader: -2, replicas: null, removingReplicas: null, addingReplicas: null, leaderRecoveryState: -1, directories: null, eligibleLeaderReplicas: null, lastKnownElr: null,
@@ -163,8 +164,6 @@ export class ClusterWorld {
   readonly sent: string[] = [];
   /** Directed: `2 > 1`. Requests fail. */
   readonly cut = new Set<string>();
-  /** Answers are held until they are taken out of here and called. */
-  readonly held = new Map<string, (() => void)[]>();
   /** Registered and in service. */
   readonly epochs = new Map<number, number>();
   readonly paths: readonly string[];
@@ -174,6 +173,8 @@ export class ClusterWorld {
   readonly assigned: string[] = [];
   image: MetadataImage = MetadataImage.EMPTY;
   readonly #settings: Settings;
+  /** Ways to end what is being asked, by `from > to`. */
+  readonly #open = new Map<string, Set<() => void>>();
   /** Where an answer is changed on its way, by who sends it. */
   tamper: ((from: number, api: string, answer: any) => void) | null = null;
 
@@ -279,20 +280,28 @@ export class ClusterWorld {
   }
 
   channel(from: number, to: number): PeerChannel {
+    const way = `${from} > ${to}`;
     return {
       request: async (api: Api<any, any>, input: any) => {
-        const way = `${from} > ${to}`;
         this.sent.push(`${way} ${api.name}`);
         await Promise.resolve();
         const broker = this.brokers.get(to);
         if (broker === undefined || this.cut.has(way)) throw new ConnectionError(`broker ${to} cannot be reached`);
-        const answer = await call(broker, api, api.request.versions.max, input);
-        const held = this.held.get(`${to} > ${from}`);
-        if (held !== undefined) await new Promise<void>((resolve) => held.push(resolve));
-        if (this.cut.has(`${to} > ${from}`)) throw new ConnectionError('the answer was lost');
-        this.tamper?.(to, api.name, answer);
-        return answer;
+        let disconnect = (): void => {};
+        const disconnected = new Promise<never>((_, reject) => (disconnect = () => reject(new ConnectionError('disconnected'))));
+        disconnected.catch(() => {});
+        const open = this.#open.get(way) ?? new Set();
+        this.#open.set(way, open.add(disconnect));
+        try {
+          const answer = await Promise.race([call(broker, api, api.request.versions.max, input), disconnected]);
+          if (this.cut.has(`${to} > ${from}`)) throw new ConnectionError('the answer was lost');
+          this.tamper?.(to, api.name, answer);
+          return answer;
+        } finally {
+          open.delete(disconnect);
+        }
       },
+      disconnect: () => this.#open.get(way)?.forEach((end) => end()),
     } as PeerChannel;
   }
 
