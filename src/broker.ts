@@ -21,6 +21,7 @@ import type { GroupCoordinator } from './coordinator/group-coordinator.ts';
 import { openDirectories } from './data-directories.ts';
 import type { OpenedDirectories } from './data-directories.ts';
 import { BrokerSide } from './node/broker-side.ts';
+import { ControllerRegistrar } from './node/controller-registration.ts';
 import { limitsOf } from './node/limits.ts';
 import { BrokerLifecycle } from './node/lifecycle.ts';
 import type { BrokerDescription } from './node/lifecycle.ts';
@@ -88,6 +89,9 @@ export class Broker implements Node {
   readonly #topics: TopicMaker;
   readonly #lifecycle: BrokerLifecycle;
   readonly #side: BrokerSide | null;
+  readonly #registrar: ControllerRegistrar | null;
+  /** Of this node as a controller. */
+  readonly #incarnationId: string;
   #quorum: Quorum | null = null;
   readonly #leaderListeners = new Set<() => void>();
   #left: Promise<void> | null = null;
@@ -123,7 +127,7 @@ export class Broker implements Node {
       dispatcher = new Dispatcher({ apis: servedApis, node: broker, log: logger, onBug: onFatal });
       const quorum = await openQuorum({
         runtime, settings, nodeId, clusterId: directories.clusterId, directory: metadataPath, directoryId: directories.metadata.id, logger, onFailure: onFatal,
-        controllerEndpoints: listeners.endpoints('controller'), peerOf: broker.#peers.at('quorum'),
+        controllerEndpoints: listeners.endpoints('controller'), incarnationId: broker.#incarnationId, peerOf: broker.#peers.at('quorum'),
         // Controllers must hear each other before one of them can lead.
         onOpened: (opened) => {
           broker.#take(opened);
@@ -134,6 +138,7 @@ export class Broker implements Node {
       undo.push(() => quorum.close());
       broker.#take(quorum);
       server.serve('controller');
+      broker.#register();
       if (roles.isBroker) await broker.#join(options.aborted);
       return broker;
     } catch (error) {
@@ -173,6 +178,11 @@ export class Broker implements Node {
       cordonedLogDirs: () => [],
       heartbeatIntervalMs: () => settings.get('broker.heartbeat.interval.ms'),
       requestTimeoutMs: Math.max(1, Math.floor(settings.get('broker.session.timeout.ms') / 2)),
+    });
+    this.#incarnationId = runtime.random.uuid();
+    this.#registrar = !roles.isController ? null : new ControllerRegistrar({
+      nodeId, incarnationId: this.#incarnationId, endpoints: options.listeners.endpoints('controller'), channel: this.controllerChannel,
+      isActive: () => this.quorum.controller?.isActive === true, timers: runtime.timers, logger,
     });
     this.#side = !roles.isBroker ? null : new BrokerSide({
       runtime, nodeId, logger, turn: options.turn, directories, image, settings: () => this.settings,
@@ -281,6 +291,14 @@ export class Broker implements Node {
     });
   }
 
+  /** Sees to it that the metadata tell where this controller is reached. */
+  #register(): void {
+    const registrar = this.#registrar;
+    if (registrar === null) return;
+    registrar.follow(this.image());
+    this.quorum.subscribe(({ image }) => registrar.follow(image));
+  }
+
   /** Takes part in the cluster as a broker: registers, opens what the metadata assign to it, and serves when the cluster says so. */
   async #join(aborted: AbortSignal | undefined): Promise<void> {
     const side = this.#brokerSide;
@@ -299,6 +317,8 @@ export class Broker implements Node {
     const started = side.start(this.image());
     this.quorum.subscribe((changes) => {
       this.#peers.apply(changes);
+      // A broker that leaves waits until all others have learnt of it.
+      if (changes.brokers.some((id) => isLeaving(changes.image, id) && !isLeaving(changes.before, id))) this.#lifecycle.tellSoon();
       return side.follow(changes);
     });
     // Groups are loaded when the others have what this node leads, and for that they have to reach it.
@@ -368,15 +388,18 @@ export class Broker implements Node {
   async #stop(): Promise<void> {
     await this.leave();
     this.#lifecycle.close();
+    this.#registrar?.close();
     // Reading ends first: else those who are woken come again at once, and wait again.
-    const served = this.#server.stop(STOP_GRACE_MS);
+    const served = this.#server.stopServing('broker', STOP_GRACE_MS);
     this.#side?.wakeAll();
     this.controllerChannel.close();
     this.#heartbeats.close();
     await served;
     // Whatever fails, the rest is closed too: a lock or a handle that stays would outlive the node in its process.
     const results = await Promise.allSettled([this.#side?.close()]);
+    // What this controller has decided is committed by those who fetch from it, and its leadership is handed over to them.
     results.push(...(await Promise.allSettled([this.quorum.close()])));
+    await this.#server.stop(STOP_GRACE_MS);
     this.#peers.close();
     results.push(...(await Promise.allSettled(this.#directories.all.map(({ logs }) => logs.close(this.brokerEpoch)))));
     const failure = results.find((result) => result.status === 'rejected');
@@ -386,9 +409,14 @@ export class Broker implements Node {
   /** Takes apart what a start that failed has put together, apart from server, quorum and directories. */
   async #abandon(): Promise<void> {
     this.#lifecycle.close();
+    this.#registrar?.close();
     this.controllerChannel.close();
     this.#heartbeats.close();
     this.#peers.close();
     await this.#side?.close();
   }
+}
+
+function isLeaving(image: MetadataImage, brokerId: number): boolean {
+  return image.brokers.get(brokerId)?.inControlledShutdown === true;
 }

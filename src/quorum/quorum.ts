@@ -44,6 +44,8 @@ export interface QuorumOptions {
   readonly logger: Logger;
   /** Where other nodes reach this controller; empty for a node on its own. */
   readonly controllerEndpoints?: readonly Endpoint[];
+  /** Of this start of the node as a controller. */
+  readonly incarnationId?: string;
   /** The disk of the metadata log failed: the node has to stop. */
   readonly onFailure: (error: unknown) => void;
   /** A voter may be one of several: it waits for a leader. A broker that is no controller only follows. By process.roles, both when it is not set. */
@@ -57,6 +59,21 @@ export interface QuorumOptions {
   readonly onOpened?: (quorum: Quorum) => void;
   /** Ends the wait for a leader: `openQuorum` rejects then, with all closed. */
   readonly aborted?: AbortSignal;
+}
+
+/** Where this node stands in the quorum, for operators. */
+export interface RaftFacts {
+  readonly role: 'leader' | 'follower' | 'observer' | 'candidate' | 'prospective' | 'voted' | 'unattached' | 'resigned';
+  readonly leaderId: number;
+  readonly epoch: number;
+  /** -1 for nobody. */
+  readonly votedId: number;
+  readonly highWatermark: number;
+  /** Of the leader, where this node follows one and has heard of it. */
+  readonly leaderHighWatermark: number;
+  readonly logEndOffset: number;
+  readonly logEndEpoch: number;
+  readonly voters: number;
 }
 
 /** An id below 0 and a null address stand for not knowing. */
@@ -77,6 +94,7 @@ export interface Quorum {
   onLeader(listener: () => void): () => void;
   /** All of the metadata log below it is committed, as far as this node knows. */
   highWatermark(): number;
+  raft(): RaftFacts;
   /** What other controllers and operators ask of this node, as the messages of the API. */
   readonly requests: QuorumService;
   /** Is told of every committed change, in order. Gives back the way to stop that. */
@@ -295,6 +313,18 @@ class OpenedQuorum implements Quorum {
     return this.#driver.state.highWatermark ?? 0;
   }
 
+  raft(): RaftFacts {
+    const { nodeId, directoryId, role, election, highWatermark = -1, logEndOffset, lastEpoch, voters, config } = this.#driver.state;
+    const isObserver = !config.canVote || !isVoter(voters, { id: nodeId, directoryId });
+    const standing = role.name === 'unattached' && election.votedId >= 0 ? 'voted' : role.name;
+    return {
+      role: isObserver && (role.name === 'follower' || role.name === 'unattached') ? 'observer' : standing,
+      leaderId: election.leaderId, epoch: election.epoch, votedId: election.votedId, highWatermark,
+      leaderHighWatermark: role.name === 'follower' ? Math.max(role.leaderHighWatermark, highWatermark) : highWatermark,
+      logEndOffset, logEndEpoch: lastEpoch, voters: voters.length,
+    };
+  }
+
   subscribe(listener: MetadataListener): () => void {
     return this.#images.subscribe(listener);
   }
@@ -304,6 +334,7 @@ class OpenedQuorum implements Quorum {
   }
 
   async close(): Promise<void> {
+    if (this.controller?.isActive === true) await this.#settled();
     await this.#driver.close();
     this.#stepListeners.forEach((listener) => listener());
     this.#fetches.close();
@@ -311,7 +342,20 @@ class OpenedQuorum implements Quorum {
     this.controller?.deactivate();
     await this.#metadata.close();
   }
+
+  /** What was decided is better told to those who wait than found out by them: a moment for it to be committed, while there is a majority. */
+  #settled(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.runtime.timers.after(SETTLE_MS_MAX, resolve);
+      this.#driver.settled().catch(() => {}).finally(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
 }
+
+const SETTLE_MS_MAX = 1000;
 
 function subscribed<T>(listeners: T[], listener: T): () => void {
   listeners.push(listener);
@@ -426,11 +470,11 @@ function loadBootstrap(disk: Disk, directory: string, latest: MetadataImage): re
   }
 }
 
-function controllerRegistration({ controllerEndpoints = [], nodeId, runtime }: QuorumOptions): NewRecord | null {
+function controllerRegistration({ controllerEndpoints = [], nodeId, runtime, incarnationId = runtime.random.uuid() }: QuorumOptions): NewRecord | null {
   if (controllerEndpoints.length === 0) return null;
   return newRecord('RegisterControllerRecord', {
     controllerId: nodeId,
-    incarnationId: runtime.random.uuid(),
+    incarnationId,
     zkMigrationReady: false,
     endPoints: controllerEndpoints,
     features: SUPPORTED_FEATURES.map(({ name, min, max }) => ({ name, minSupportedVersion: min, maxSupportedVersion: max })),

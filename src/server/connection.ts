@@ -55,6 +55,8 @@ export interface ConnectionOwner {
   dispatch(connection: Connection, frame: Buffer, returnFrame?: () => void): void;
   /** What an answer was to be made of is gone; the connection is closed already. */
   unanswerable(connection: Connection, error: Error): void;
+  /** The budget is spent by unfinished frames: some connection is closed for it. */
+  stuck(): void;
   /** Malformed bytes: said once in the log, the connection is closed already. */
   malformed(connection: Connection, reason: string): void;
   closed(connection: Connection): void;
@@ -121,6 +123,11 @@ export class Connection implements TurnOwner {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Bytes of a request that has not come as a whole. */
+  get arrivingBytes(): number {
+    return this.#bytesArriving;
   }
 
   /** Requests that are being served. */
@@ -215,7 +222,8 @@ export class Connection implements TurnOwner {
     if (arriving !== this.#bytesArriving) {
       this.#owner.budget.arriving(arriving - this.#bytesArriving);
       this.#bytesArriving = arriving;
-      if (this.#owner.budget.stuck) return this.malformed(`unfinished frames hold ${this.#owner.budget.bytes} bytes, the limit is ${this.#owner.budget.bytesMax}`);
+      if (this.#owner.budget.stuck) this.#owner.stuck();
+      if (this.#closed) return;
     }
     this.#balance();
   }

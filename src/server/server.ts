@@ -48,15 +48,16 @@ export class Server implements ConnectionOwner {
   readonly #options: ServerOptions;
   readonly #connections = new Set<Connection>();
   readonly #perAddress = new Map<string, number>();
-  readonly #listeners: Listener[] = [];
+  readonly #listeners: { readonly kind: ListenerKind; readonly opened: Listener }[] = [];
   #nextId = 1;
   #sweep: Timer | null = null;
   #refused = 0;
   #saidRefusedMs = -Infinity;
-  #stopping = false;
   readonly #serving = new Set<ListenerKind>();
+  readonly #stopping = new Set<ListenerKind>();
   #early: { listener: NamedListener; socket: Socket }[] = [];
-  #allClosed: (() => void) | null = null;
+  /** Called when a connection is gone. */
+  readonly #onGone = new Set<() => void>();
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -90,6 +91,13 @@ export class Server implements ConnectionOwner {
     this.#options.log.warn(`closed the connection of ${connection.remoteAddress}:${connection.socket.remotePort} in the middle of an answer: ${error.message}`);
   }
 
+  /** Unfinished frames alone hold all that may be held: whoever holds most of it has to go, and not whoever sends next. */
+  stuck(): void {
+    let largest: Connection | undefined;
+    for (const connection of this.#connections) if (connection.arrivingBytes > (largest?.arrivingBytes ?? 0)) largest = connection;
+    largest?.malformed(`its unfinished frame holds ${largest.arrivingBytes} bytes of the ${this.budget.bytes} that unfinished frames hold, the limit is ${this.budget.bytesMax}`);
+  }
+
   malformed(connection: Connection, reason: string): void {
     this.#options.log.warn(`connection ${connection.id} from ${connection.remoteAddress} closed: ${reason}`);
   }
@@ -99,13 +107,13 @@ export class Server implements ConnectionOwner {
     const left = this.#perAddress.get(connection.remoteAddress)! - 1;
     if (left === 0) this.#perAddress.delete(connection.remoteAddress);
     else this.#perAddress.set(connection.remoteAddress, left);
-    if (this.#connections.size === 0) this.#allClosed?.();
+    for (const call of [...this.#onGone]) call();
   }
 
   /** Listens on one more address; nothing is read before `serve`. Rejects with the operating system's error (EADDRINUSE ...). */
   async listen(listener: NamedListener, address: { host: string; port: number }): Promise<Listener> {
     const opened = await this.#options.network.listen(address, (socket) => this.#accept(listener, socket));
-    this.#listeners.push(opened);
+    this.#listeners.push({ kind: listener.kind, opened });
     this.#scheduleSweep();
     return opened;
   }
@@ -123,20 +131,40 @@ export class Server implements ConnectionOwner {
 
   /** Reads no more requests and stops accepting, both at once; gives what is being served up to `graceMs` to be answered, then closes every connection. */
   async stop(graceMs: number): Promise<void> {
-    this.#stopping = true;
-    this.#sweep?.cancel();
-    for (const { socket } of this.#early.splice(0)) socket.destroy();
-    for (const connection of [...this.#connections]) connection.drain();
+    await Promise.all([this.stopServing('broker', graceMs), this.stopServing('controller', graceMs)]);
+  }
+
+  /** `stop` for the listeners of one kind. */
+  async stopServing(kind: ListenerKind, graceMs: number): Promise<void> {
+    this.#stopping.add(kind);
+    if (this.#stopping.size === 2) {
+      this.#sweep?.cancel();
+      this.#sweep = null;
+    }
+    for (const { listener, socket } of this.#early) if (listener.kind === kind) socket.destroy();
+    this.#early = this.#early.filter(({ listener }) => listener.kind !== kind);
+    const left = (): Connection[] => [...this.#connections].filter(({ listenerKind }) => listenerKind === kind);
+    for (const connection of left()) connection.drain();
     const grace = this.#options.timers.after(graceMs, () => {
-      for (const connection of [...this.#connections]) connection.close();
+      for (const connection of left()) connection.close();
     });
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
-    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#allClosed = resolve));
+    await Promise.all(this.#listeners.filter((listener) => listener.kind === kind).map(({ opened }) => opened.close()));
+    if (left().length > 0) {
+      await new Promise<void>((resolve) => {
+        const gone = (): void => {
+          if (left().length > 0) return;
+          this.#onGone.delete(gone);
+          resolve();
+        };
+        this.#onGone.add(gone);
+      });
+    }
     grace.cancel();
   }
 
   #accept(listener: NamedListener, socket: Socket): void {
-    if (!this.#serving.has(listener.kind) && !this.#stopping) {
+    const isStopping = this.#stopping.has(listener.kind);
+    if (!this.#serving.has(listener.kind) && !isStopping) {
       socket.pause();
       const early = { listener, socket };
       socket.onClose = () => void (this.#early = this.#early.filter((other) => other !== early));
@@ -147,8 +175,8 @@ export class Server implements ConnectionOwner {
     const here = this.#perAddress.get(address) ?? 0;
     const { connectionsMax, connectionsPerAddressMax, connectionsPerAddressOverrides } = this.limits;
     const perAddressMax = connectionsPerAddressOverrides.get(address) ?? connectionsPerAddressMax;
-    if (this.#stopping || this.#connections.size >= connectionsMax || here >= perAddressMax) {
-      this.#refuse(address, here >= perAddressMax ? `max.connections.per.ip is ${perAddressMax}` : `max.connections is ${connectionsMax}`);
+    if (isStopping || this.#connections.size >= connectionsMax || here >= perAddressMax) {
+      if (!isStopping) this.#refuse(address, here >= perAddressMax ? `max.connections.per.ip is ${perAddressMax}` : `max.connections is ${connectionsMax}`);
       socket.onData = () => {};
       socket.onClose = () => {};
       socket.destroy();
@@ -162,13 +190,13 @@ export class Server implements ConnectionOwner {
   #refuse(address: string, why: string): void {
     this.#refused++;
     const now = this.monotonicMs();
-    if (this.#stopping || now - this.#saidRefusedMs < 1000) return;
+    if (now - this.#saidRefusedMs < 1000) return;
     this.#saidRefusedMs = now;
     this.#options.log.warn(`connection from ${address} refused: ${why} (${this.#refused} refused so far)`);
   }
 
   #scheduleSweep(): void {
-    if (this.#sweep !== null || this.#stopping) return;
+    if (this.#sweep !== null || this.#stopping.size === 2) return;
     const { idleMsMax, firstRequestMsMax } = this.limits;
     const everyMs = Math.max(50, Math.min(idleMsMax, firstRequestMsMax) / 4);
     this.#sweep = this.#options.timers.after(Math.min(everyMs, 10_000), () => {

@@ -127,19 +127,19 @@ describe('back-pressure', () => {
     expect(server.budget.bytes).toBe(0);
   });
 
-  test('unfinished frames count, and when they alone spend the budget the one that does it has to go', async () => {
+  test('unfinished frames count, and when they alone spend the budget the largest has to go, whoever sends next', async () => {
     const { server, lines, connect } = await world();
     const [one, two] = [connect(), connect()];
     one.onData(frame('x'.repeat(900)).subarray(0, 504));
     two.onData(frame('y'.repeat(900)).subarray(0, 404));
-    expect([one.ended, two.ended]).toEqual(['no', 'destroy']);
-    expect(lines.join()).toContain('unfinished frames hold 900 bytes, the limit is 800');
-    expect(server.budget.bytes).toBe(500);
-    one.onClose();
+    expect([one.ended, two.ended]).toEqual(['destroy', 'no']);
+    expect(lines.join()).toContain('its unfinished frame holds 500 bytes of the 900 that unfinished frames hold, the limit is 800');
+    expect(server.budget.bytes).toBe(400);
+    two.onClose();
     expect(server.budget.bytes).toBe(0);
   });
 
-  test('paused, with nothing left but unfinished frames: reading goes on, and the next to add to them has to go', async () => {
+  test('paused, with nothing left but unfinished frames: reading goes on, and with the next that is added the largest has to go', async () => {
     const { time, server, connect, answer } = await world();
     const [one, two, three] = [connect('10.0.0.1'), connect('10.0.0.2'), connect('10.0.0.3')];
     three.onData(frame('z'));
@@ -150,8 +150,8 @@ describe('back-pressure', () => {
     await time.turn();
     expect([one.paused, two.paused]).toEqual([false, false]);
     two.onData(Buffer.from('y'));
-    expect([one.ended, two.ended]).toEqual(['no', 'destroy']);
-    expect(server.budget.bytes).toBe(500);
+    expect([one.ended, two.ended]).toEqual(['destroy', 'no']);
+    expect(server.budget.bytes).toBe(401);
   });
 
   test('an answer that has left is not held because a later request is still being served', async () => {
