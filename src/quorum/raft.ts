@@ -308,7 +308,8 @@ function poll(turn: Turn): boolean {
     case 'follower':
       return pollFollower(turn, role);
     case 'unattached':
-      if (!state.isClosing && nowMs >= role.electionMs) {
+      // Who is no voter here may have been asked for its vote all the same: the others know of later voters.
+      if (!state.isClosing && isVoterItself(state) && nowMs >= role.electionMs) {
         toProspective(turn);
         return true;
       }
