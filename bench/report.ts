@@ -46,7 +46,7 @@ export function reached(row: Row): { throughput: number; cpu: number; ok: boolea
   const cpuMetric = row.scenario.load === 'one-record' ? 'cpuSecondsPer100kRequests' : 'cpuSecondsPerGb';
   const throughput = ratio(row, 'recordsPerSecond'),
     cpu = ratio(row, cpuMetric);
-  return goal === undefined || throughput === null || cpu === null ? null : { throughput, cpu, ok: throughput >= goal.throughputMin && cpu <= goal.cpuMax };
+  return goal === undefined || throughput === null || cpu === null ? null : { throughput, cpu, ok: throughput >= goal.throughputMin && cpu <= (goal.cpuMax ?? Infinity) };
 }
 
 function ratio(row: Row, metric: Metric): number | null {
@@ -106,7 +106,7 @@ export function table(report: Report): string {
         over(row, 'peakRssBytes', 1e6),
         over(row, 'cpuSecondsPerGb', 1),
         over(row, 'cpuSecondsPer100kRequests', 1),
-        goal ? `>= ${goal.throughputMin}, CPU <= ${goal.cpuMax}${verdict === null ? '' : verdict.ok ? ': reached' : ': missed'}` : '',
+        goal ? `>= ${goal.throughputMin}${goal.cpuMax === undefined ? '' : `, CPU <= ${goal.cpuMax}`}${verdict === null ? '' : verdict.ok ? ': reached' : ': missed'}` : '',
       ].join(' | ')} |`,
     );
   }

@@ -2,6 +2,7 @@
  * `npm run bench`: ottla and Apache Kafka in turn on this machine, under the same loads, in one table of medians and ratios.
  *
  *   --rounds N (3)   --only REGEX on "client load"   --quick: a twentieth of the records, one round   --json FILE
+ *   --cluster: three nodes of each in turn, the rows of bench/cluster.ts   --threads: there, ottla --nodes 3 in place of three processes
  *   --brokers ottla,reference   --drivers librdkafka,Java (and node)   --dir DIR for the brokers' data   --time-limit-s N (2400): no new round after that
  *
  * Promises: both brokers run with the settings of one node and their defaults beside; a fresh broker each round, warmed before the first row; no process
@@ -12,6 +13,7 @@ import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BrokerKind, type BrokerProcess, logTail, startBrokerProcess } from './broker-process.ts';
+import { runClusterBench } from './cluster-run.ts';
 import type { Driver } from './driver.ts';
 import { Java } from './java.ts';
 import { Librdkafka } from './librdkafka.ts';
@@ -28,6 +30,8 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     only: { type: 'string', default: '' },
     quick: { type: 'boolean', default: false },
+    cluster: { type: 'boolean', default: false },
+    threads: { type: 'boolean', default: false },
     json: { type: 'string' },
     brokers: { type: 'string', default: 'ottla,reference' },
     drivers: { type: 'string', default: 'librdkafka,Java' },
@@ -126,6 +130,10 @@ async function main(): Promise<number> {
   const sizes = values.quick ? scaled(scenarios, 20) : [...scenarios];
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   const kinds = values.brokers.split(',') as BrokerKind[];
+  if (values.cluster) {
+    process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
+    return runClusterBench({ kinds, drivers, versions, rounds, divisor: values.quick ? 20 : 1, only, dir: values.dir, asThreads: values.threads, json: values.json, say });
+  }
   const deadlineMs = performance.now() + Number(values['time-limit-s']) * 1000;
   const dir = mkdtempSync(join(values.dir, 'ottla-bench-'));
   process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143)); // 'exit' ends the brokers and the drivers

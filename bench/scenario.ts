@@ -15,10 +15,12 @@ export interface Scenario {
   readonly recordBytes: number;
   readonly records: number;
   readonly recordsPerSecond?: number;
+  /** Of each partition, 1 where it is absent. */
+  readonly replicas?: number;
   /** Only these drivers; absent: all. */
   readonly drivers?: readonly string[];
   /** Ratios to Apache Kafka: throughput at least, CPU at most. */
-  readonly goal?: { readonly throughputMin: number; readonly cpuMax: number };
+  readonly goal?: { readonly throughputMin: number; readonly cpuMax?: number };
 }
 
 /** The sizes of a full run; `scaled` makes smaller ones. */
@@ -86,9 +88,16 @@ export class Bench {
   /** Topics that hold enough records to be read: by partitions and size of a record. */
   readonly #filled: Map<string, { topic: string; records: number }>;
   readonly #counter: { topics: number };
+  readonly #place: ((partition: number, replicas: number) => number[]) | undefined;
 
-  /** `settle` is called before each row. `previous`: another driver's bench on the same broker, whose topics may be read again. */
-  constructor(options: { broker: MeasuredBroker; driver: Driver; cores: number; settle: () => void; previous?: Bench }) {
+  /**
+   * `settle` is called before each row. `previous`: another driver's bench on the same broker, whose topics may be read again. `place`: the brokers that hold a
+   * partition, the leader first; without it the cluster chooses.
+   */
+  constructor(options: {
+    broker: MeasuredBroker; driver: Driver; cores: number; settle: () => void; previous?: Bench; place?: (partition: number, replicas: number) => number[];
+  }) {
+    this.#place = options.place;
     this.#settle = options.settle;
     this.#broker = options.broker;
     this.#driver = options.driver;
@@ -100,7 +109,7 @@ export class Bench {
   async run(scenario: Scenario): Promise<Measurement> {
     const { load, records, recordBytes, partitions, recordsPerSecond } = scenario;
     const bootstrapServers = this.#broker.bootstrapServers;
-    const topic = load === 'consume' ? await this.#filledTopic(scenario) : await this.#newTopic(partitions);
+    const topic = load === 'consume' ? await this.#filledTopic(scenario) : await this.#newTopic(scenario);
     const target = { bootstrapServers, topic, partitions, records, recordBytes };
     if (load === 'produce') this.#filled.set(fillKey(scenario), { topic, records });
     return this.#account(recordBytes, load === 'one-record', () => {
@@ -138,18 +147,20 @@ export class Bench {
     const { records, recordBytes, partitions } = scenario;
     const found = this.#filled.get(fillKey(scenario));
     if (found && found.records >= records) return found.topic;
-    const topic = await this.#newTopic(partitions);
+    const topic = await this.#newTopic(scenario);
     await this.#driver.produce({ bootstrapServers: this.#broker.bootstrapServers, topic, partitions, records, recordBytes });
     this.#filled.set(fillKey(scenario), { topic, records });
     return topic;
   }
 
-  async #newTopic(partitions: number): Promise<string> {
+  async #newTopic({ partitions, replicas = 1 }: Scenario): Promise<string> {
     const topic = `bench-${++this.#counter.topics}`;
-    const admin = new Kafka({ brokers: [this.#broker.bootstrapServers], logLevel: logLevel.ERROR }).admin();
+    const admin = new Kafka({ brokers: this.#broker.bootstrapServers.split(','), logLevel: logLevel.ERROR }).admin();
     await admin.connect();
     try {
-      await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }], waitForLeaders: true });
+      const place = this.#place;
+      const placed = place && { replicaAssignment: Array.from({ length: partitions }, (_, partition) => ({ partition, replicas: place(partition, replicas) })) };
+      await admin.createTopics({ topics: [placed ? { topic, ...placed } : { topic, numPartitions: partitions, replicationFactor: replicas }], waitForLeaders: true });
     } finally {
       await admin.disconnect();
     }
@@ -158,5 +169,5 @@ export class Bench {
 }
 
 function fillKey(scenario: Scenario): string {
-  return `${scenario.partitions}x${scenario.recordBytes}`;
+  return `${scenario.partitions}x${scenario.recordBytes}x${scenario.replicas ?? 1}`;
 }
