@@ -6,15 +6,17 @@
  */
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { AnswerHead, FollowerRole, RaftAnswer, RaftState } from './raft-state.ts';
-import { isLost, isWon, keyOf, leaderDestination, toCandidate, toFollower, toLeader, toUnattached, type Turn } from './raft-turn.ts';
+import { destinationOf, isLost, isVoterItself, isWon, keyOf, leaderDestination, otherVoters, toCandidate, toFollower, toLeader, toUnattached, type Turn } from './raft-turn.ts';
 import { versionsNotTold, versionsTold } from './raft-voter-change.ts';
-import { endpointOn, type VoterEndpoint, voterOf } from './voters.ts';
+import { endpointOn, majorityOf, type VoterEndpoint, voterOf } from './voters.ts';
+
+/** Between the voters that may stand when all have just started: longer than an election takes. */
+const FIRST_ELECTION_STEP_MS = 100;
 
 export function answered(turn: Turn, requestId: number, answer: RaftAnswer): void {
   const asked = connectionOf(turn.state, requestId);
   if (asked === undefined || asked.api !== answer.api) return;
-  const { nodeId } = asked;
-  const isUnderstood = take(turn, requestId, answer, nodeId);
+  const isUnderstood = take(turn, requestId, answer, asked);
   // In another role all connections are new.
   if (connectionOf(turn.state, requestId) !== undefined) settle(turn, asked.key, isUnderstood);
 }
@@ -50,7 +52,7 @@ function settle(turn: Turn, key: string, isUnderstood: boolean): void {
 }
 
 /** False for what is to be asked again only after a pause. */
-function take(turn: Turn, requestId: number, answer: RaftAnswer, nodeId: number | null): boolean {
+function take(turn: Turn, requestId: number, answer: RaftAnswer, { nodeId, key }: { readonly nodeId: number | null; readonly key: string }): boolean {
   switch (answer.api) {
     case 'vote':
       return takeVote(turn, answer, nodeId);
@@ -59,7 +61,7 @@ function take(turn: Turn, requestId: number, answer: RaftAnswer, nodeId: number 
     case 'endEpoch':
       return takeEndEpoch(turn, answer, nodeId);
     case 'fetch':
-      return takeFetched(turn, answer);
+      return takeFetched(turn, answer, key);
     case 'fetchSnapshot':
       return takeChunk(turn, answer);
     case 'updateVoter':
@@ -153,9 +155,30 @@ function takeEndEpoch(turn: Turn, answer: AnswerHead, nodeId: number | null): bo
   return true;
 }
 
-function takeFetched(turn: Turn, answer: RaftAnswer & { api: 'fetch' }): boolean {
+/**
+ * A voter that has just started, and hears from a majority that they know of no leader either, need not wait for one: the first by id stands at once, each of
+ * the others a little later. Pre-votes keep that from doing harm. Kafka's voters wait for the election timeout. Gives back false: there is nothing to fetch.
+ */
+function noteLeaderless(turn: Turn, { leaderId, epoch }: AnswerHead, to: string): false {
+  const { state, nowMs } = turn;
+  const { role, election, voters } = state;
+  if (role.name !== 'unattached' || role.leaderless === null || leaderId >= 0 || epoch !== election.epoch || election.votedId >= 0) return false;
+  const leaderless = role.leaderless.includes(to) ? role.leaderless : [...role.leaderless, to];
+  const others = otherVoters(state).filter((voter) => {
+    const destination = destinationOf(state, voter);
+    return destination !== null && leaderless.includes(keyOf(destination));
+  });
+  const isEnough = isVoterItself(state) && others.length + 1 >= majorityOf(voters);
+  const position = voters.findIndex(({ id }) => id === state.nodeId);
+  const electionMs = isEnough ? Math.min(role.electionMs, nowMs + position * FIRST_ELECTION_STEP_MS) : role.electionMs;
+  turn.state = { ...state, role: { ...role, leaderless, electionMs } };
+  return false;
+}
+
+function takeFetched(turn: Turn, answer: RaftAnswer & { api: 'fetch' }, to: string): boolean {
   const handled = takeHead(turn, answer);
-  if (handled !== undefined) return handled;
+  // Who cannot serve is not asked again at once: it would be all that both do.
+  if (handled !== undefined) return answer.error === ErrorCode.NONE ? handled : noteLeaderless(turn, answer, to);
   if (answer.error !== ErrorCode.NONE || turn.state.role.name !== 'follower') return false;
   const { content } = answer;
   const { highWatermark, election } = turn.state;

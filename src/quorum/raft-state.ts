@@ -117,7 +117,12 @@ export interface FollowerRole {
 }
 
 export type RaftRole =
-  | { readonly name: 'unattached'; readonly electionMs: number }
+  | {
+      readonly name: 'unattached';
+      readonly electionMs: number;
+      /** Since it started this node has only heard, from those at these addresses, that they know of no leader; null when it has heard or done more. */
+      readonly leaderless: readonly string[] | null;
+    }
   | { readonly name: 'prospective'; readonly ballot: Ballot; readonly electionMs: number }
   | { readonly name: 'candidate'; readonly ballot: Ballot; readonly electionMs: number }
   | LeaderRole

@@ -105,7 +105,7 @@ export function toUnattached(turn: Turn, epoch: number, leaderId = -1): void {
   else if (role.name === 'candidate' || role.name === 'unattached' || role.name === 'resigned') electionMs = role.electionMs;
   else if (role.name === 'prospective' && !isLost(state, role.ballot)) electionMs = role.electionMs;
   const voted = epoch === election.epoch ? election : { votedId: -1, votedDirectoryId: null };
-  become(turn, { name: 'unattached', electionMs }, { epoch, leaderId, votedId: voted.votedId, votedDirectoryId: voted.votedDirectoryId }, []);
+  become(turn, { name: 'unattached', electionMs, leaderless: null }, { epoch, leaderId, votedId: voted.votedId, votedDirectoryId: voted.votedDirectoryId }, []);
 }
 
 /** False, and nothing happens, when it is not known where the leader is reached. */

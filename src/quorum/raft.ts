@@ -46,7 +46,7 @@ export function initialState(options: {
     votersOffset: options.votersOffset,
     election,
     leaderEndpoints: [],
-    role: { name: 'unattached', electionMs: Infinity },
+    role: { name: 'unattached', electionMs: Infinity, leaderless: null },
     logEndOffset: options.logEndOffset,
     lastEpoch,
     durableOffset: options.logEndOffset,
@@ -141,13 +141,14 @@ function start(turn: Turn): void {
   // Alone, there is nobody to hear from first.
   if (isOnlyVoter(state)) return toCandidate(turn);
   const waits = (): void => {
-    turn.state = { ...turn.state, role: { name: 'unattached', electionMs: isVoterItself(state) ? electionDeadline(turn) : Infinity } };
+    turn.state = { ...turn.state, role: { name: 'unattached', electionMs: isVoterItself(state) ? electionDeadline(turn) : Infinity, leaderless: [] } };
   };
   turn.effects.push({ type: 'saveElection', election });
   if (election.leaderId === nodeId) {
     if (!state.config.canVote) return waits();
-    // It led when it went down, and does not know what it had said since.
-    turn.state = { ...state, role: { name: 'resigned', electionMs: electionDeadline(turn), unheard: otherVoters(state).map(({ id }) => id), successors: [] }, leaderEndpoints: state.config.endpoints };
+    // It led when it went down, and does not know what it had said since. Others need not wait to find that out; Kafka names no successors here.
+    const others = otherVoters(state);
+    turn.state = { ...state, role: { name: 'resigned', electionMs: electionDeadline(turn), unheard: others.map(({ id }) => id), successors: others }, leaderEndpoints: state.config.endpoints };
     return;
   }
   if (election.leaderId < 0 && election.votedId === nodeId && isVoterItself(state) && (election.votedDirectoryId ?? state.directoryId) === state.directoryId) {

@@ -87,7 +87,7 @@ function playAll(seeds: number, options: { nodes: number; voters: number; change
 }
 
 describe('a quorum under faults', () => {
-  const seeds = Number(process.env.RAFT_SEEDS ?? 100);
+  const seeds = Number(process.env.RAFT_SEEDS ?? 40);
 
   it('of three voters', () => {
     const outcomes = playAll(seeds, { nodes: 3, voters: 3, changes: false });
