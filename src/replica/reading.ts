@@ -128,9 +128,10 @@ export function release(answers: readonly ReadAnswer[]): void {
 }
 
 function moved(answers: readonly ReadAnswer[], options: ReadOptions): boolean {
-  return answers.some(({ asked, visibleEnd }) => {
+  return answers.some(({ asked, visibleEnd, highWatermark }) => {
     const partition = options.find(asked);
-    return typeof partition === 'number' || endFor(partition, options) !== visibleEnd;
+    if (typeof partition === 'number' || endFor(partition, options) !== visibleEnd) return true;
+    return options.follower?.wantsHighWatermark === true && partition.log.highWatermark !== highWatermark;
   });
 }
 

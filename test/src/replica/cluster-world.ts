@@ -178,9 +178,11 @@ export class ClusterWorld {
   /** Where an answer is changed on its way, by who sends it. */
   tamper: ((from: number, api: string, answer: any) => void) | null = null;
 
-  constructor(options: { settings?: Readonly<Record<string, string | number>>; paths?: readonly string[]; racks?: boolean } = {}) {
+  constructor(options: { settings?: Readonly<Record<string, string | number>>; dynamic?: Readonly<Record<string, string>>; paths?: readonly string[]; racks?: boolean } = {}) {
     this.paths = options.paths ?? ['/data'];
-    this.#settings = Settings.from({ production: true, values: { 'node.id': 1, 'min.insync.replicas': 1, ...options.settings } });
+    this.#settings = Settings.from({ production: true, values: { 'node.id': 1, 'min.insync.replicas': 1, ...options.settings } }).withOverrides({
+      broker: new Map(Object.entries(options.dynamic ?? {})), cluster: new Map(),
+    });
     this.apply([newRecord('TopicRecord', { name: TOPIC, topicId: TOPIC_ID })], []);
     for (const id of [1, 2, 3]) this.register(id, options.racks === true ? `rack${id}` : null);
   }
