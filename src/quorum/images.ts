@@ -31,6 +31,8 @@ export class MetadataImages {
   #latest: MetadataImage;
   /** The open transaction's records are in here, and in no image yet. */
   #transaction: MetadataDelta | undefined;
+  /** Where the images last began anew. */
+  #snapshot: MetadataImage | undefined;
   readonly #pending: PendingImage[] = [];
   readonly #listeners: MetadataListener[] = [];
 
@@ -94,11 +96,12 @@ export class MetadataImages {
     await Promise.all([...this.#listeners].map((listener) => listener(changes)));
   }
 
-  /** Forgets what was appended and is not committed. */
+  /** Forgets what was appended and is not committed. What a snapshot has is committed, even where nobody has said so yet since this node started. */
   revert(): void {
     this.#pending.length = 0;
     this.#transaction = undefined;
     this.#latest = this.#committed;
+    if (this.#snapshot !== undefined && this.#snapshot.offset > this.#committed.offset) this.reset(this.#snapshot);
   }
 
   /** Starts anew from a snapshot, which has more than all that was folded. Published by the next `commit` that covers it. */
@@ -107,6 +110,7 @@ export class MetadataImages {
     this.#pending.length = 0;
     this.#transaction = undefined;
     this.#latest = image;
+    this.#snapshot = image;
     this.#pending.push({ lastOffset: image.offset, image });
   }
 }

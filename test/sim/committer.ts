@@ -15,9 +15,11 @@ export interface CommitterOptions {
 }
 
 /** The broker has refused before it did anything. */
-const REFUSED = new Set<number>([ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_NOT_AVAILABLE, ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID]);
-/** It has tried: nobody knows what became of it. */
-const UNCLEAR = new Set<number>([ErrorCode.REQUEST_TIMED_OUT, ErrorCode.UNKNOWN_SERVER_ERROR, ErrorCode.KAFKA_STORAGE_ERROR]);
+const REFUSED = new Set<number>([ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID]);
+/** It may have tried, and lost its part before it knew: nobody knows what became of it. */
+const UNCLEAR = new Set<number>([
+  ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_NOT_AVAILABLE, ErrorCode.REQUEST_TIMED_OUT, ErrorCode.UNKNOWN_SERVER_ERROR, ErrorCode.KAFKA_STORAGE_ERROR,
+]);
 
 export class SimCommitter {
   /** Commits and questions that were answered since `ask` was last set to 0. */

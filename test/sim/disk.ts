@@ -222,6 +222,8 @@ export class SimDisk implements Disk {
     const write = (buffers: readonly Buffer[], position: number): void => {
       check();
       const code = this.#faultOf('write', path);
+      // The power may just have gone.
+      check();
       const bytes = buffers.length === 1 ? Buffer.from(buffers[0]!) : Buffer.concat(buffers);
       // Of a write that fails any part may have happened; a full disk takes what fits.
       const taken = code === undefined ? bytes : bytes.subarray(0, this.#random.below(bytes.length + 1));
@@ -234,6 +236,7 @@ export class SimDisk implements Disk {
     const sync = (changes: readonly ContentChange[]): void => {
       check();
       const code = this.#faultOf('sync', path);
+      check();
       const content = this.#contents.get(id)!;
       for (const change of changes) {
         if (code !== undefined) change.inDoubt = true;

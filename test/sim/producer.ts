@@ -45,6 +45,7 @@ export class SimProducer {
   #sequence = 0;
   #producer = { id: -1, epoch: -1 };
   #isOld = false;
+  #isKnown = false;
   /** What it was last told. */
   last = '';
 
@@ -62,7 +63,9 @@ export class SimProducer {
     while (!(await this.#introduce())) await client.backOff();
     while (!client.stopping || this.#window.length > 0) {
       const { inFlightMax, thinkMs } = this.#options;
-      const wanted = 1 + client.random.below(inFlightMax);
+      // A broker takes the first batch of a producer that it does not know whatever its sequence is (Kafka too): were the very first one refused, the second
+      // would be taken in its place.
+      const wanted = this.#isKnown ? 1 + client.random.below(inFlightMax) : 1;
       while (this.#window.length < wanted && !client.stopping) this.#window.push(this.#batch());
       const wasRefused = await this.#round();
       if (wasRefused) await client.backOff();
@@ -146,6 +149,7 @@ export class SimProducer {
       if (errorCode === ErrorCode.NONE || errorCode === ErrorCode.DUPLICATE_SEQUENCE_NUMBER) {
         // An answer after one that was refused is of an attempt that the broker has taken before.
         this.#window = this.#window.filter((one) => one.send !== send);
+        this.#isKnown = true;
         client.history.end(send, 'ok', errorCode === ErrorCode.NONE && baseOffset >= 0 ? baseOffset : null);
       } else if (RETRIED.has(errorCode)) {
         isRefused = true;
