@@ -9,7 +9,7 @@
  * Does not read a command line, environment or settings file.
  */
 import assert from 'node:assert';
-import { KafkaError, ErrorCode } from '../protocol/errors.ts';
+import { KafkaError, ErrorCode, errorName } from '../protocol/errors.ts';
 import { MemoryDisk } from '../storage/memory-disk.ts';
 import type { BufferPool } from '../storage/buffer-pool.ts';
 import { imageWith } from './api/forwarding.ts';
@@ -26,10 +26,20 @@ import { limitsOf } from './node/limits.ts';
 import { BrokerLifecycle } from './node/lifecycle.ts';
 import type { BrokerDescription } from './node/lifecycle.ts';
 import { NodeListeners } from './node/listeners.ts';
+import { registerNodeMetrics } from './node/node-metrics.ts';
+import type { FollowsMetadata, NodeView } from './node/node-metrics.ts';
 import { Peers } from './node/peers.ts';
+import { whyUnready } from './node/readiness.ts';
 import { rolesOf } from './node/roles.ts';
 import type { Roles } from './node/roles.ts';
 import { TopicMaker } from './node/topic-maker.ts';
+import { parseHttpAddress } from './http/http-address.ts';
+import type { HttpServer } from './http/http-server.ts';
+import { operationsServer } from './http/operations.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { registerProcessMetrics } from './metrics/process-metrics.ts';
+import type { ProcessUse } from './metrics/process-metrics.ts';
+import { RequestMetrics } from './metrics/request-metrics.ts';
 import { CONTROLLER_CHANNEL_DEFAULTS, ControllerChannel } from './peer/controller-channel.ts';
 import type { Controller } from './quorum/controller.ts';
 import { DynamicSettings } from './quorum/dynamic-settings.ts';
@@ -62,6 +72,8 @@ export interface BrokerOptions {
   readonly onFatal?: ((error: unknown) => void) | undefined;
   /** Ends a start that waits for other nodes: `start` rejects then, with all closed. */
   readonly aborted?: AbortSignal | undefined;
+  /** What the process uses of the machine, to be told among the metrics. */
+  readonly processUse?: (() => ProcessUse) | undefined;
 }
 
 /** How long `stop` waits for requests that are being served. */
@@ -89,6 +101,10 @@ export class Broker implements Node {
   readonly #topics: TopicMaker;
   readonly #lifecycle: BrokerLifecycle;
   readonly #side: BrokerSide | null;
+  readonly #metrics: Metrics;
+  readonly #countChanges: FollowsMetadata;
+  #http: HttpServer | null = null;
+  #httpPort: number | null = null;
   readonly #registrar: ControllerRegistrar | null;
   /** Of this node as a controller. */
   readonly #incarnationId: string;
@@ -122,9 +138,13 @@ export class Broker implements Node {
       });
       undo.push(() => directories.all.forEach(({ logs }) => logs.release()));
       for (const { logs } of directories.all) for (const problem of logs.problems) logger.warn(`${logs.path}: ${problem}`);
-      const broker: Broker = new Broker({ runtime, settings, nodeId, logger, turn, directories, server, listeners, roles });
+      const metrics = new Metrics({ seriesMax: settings.get('ottla.metrics.series') });
+      if (options.processUse !== undefined) registerProcessMetrics(metrics, options.processUse);
+      const broker: Broker = new Broker({ runtime, settings, nodeId, logger, turn, directories, server, listeners, roles, metrics });
       undo.push(() => broker.#abandon());
-      dispatcher = new Dispatcher({ apis: servedApis, node: broker, log: logger, onBug: onFatal });
+      // Before the node is ready, for what it is asked most is whether it is.
+      await broker.#listenHttp(settings.get('ottla.http'));
+      dispatcher = new Dispatcher({ apis: servedApis, node: broker, log: logger, onBug: onFatal, metrics: { requests: new RequestMetrics(metrics, errorName), clock: runtime.clock } });
       const quorum = await openQuorum({
         runtime, settings, nodeId, clusterId: directories.clusterId, directory: metadataPath, directoryId: directories.metadata.id, logger, onFailure: onFatal,
         controllerEndpoints: listeners.endpoints('controller'), incarnationId: broker.#incarnationId, peerOf: broker.#peers.at('quorum'),
@@ -149,8 +169,9 @@ export class Broker implements Node {
 
   private constructor(options: {
     runtime: Runtime; settings: Settings; nodeId: number; logger: Logger; turn: Turn; directories: OpenedDirectories; server: Server; listeners: NodeListeners; roles: Roles;
+    metrics: Metrics;
   }) {
-    const { runtime, settings, nodeId, logger, directories, roles } = options;
+    const { runtime, settings, nodeId, logger, directories, roles, metrics } = options;
     this.runtime = runtime;
     this.nodeId = nodeId;
     this.logger = logger;
@@ -185,11 +206,13 @@ export class Broker implements Node {
       isActive: () => this.quorum.controller?.isActive === true, timers: runtime.timers, logger,
     });
     this.#side = !roles.isBroker ? null : new BrokerSide({
-      runtime, nodeId, logger, turn: options.turn, directories, image, settings: () => this.settings,
+      runtime, nodeId, logger, turn: options.turn, directories, image, settings: () => this.settings, metrics,
       ensureTopics: (names) => this.ensureTopics(names),
       peerOf: (id, lane) => this.#peers.broker(id, lane), controllerChannel: this.controllerChannel, brokerEpoch: () => this.brokerEpoch,
       onDirectoryFailed: () => this.#lifecycle.tellSoon(),
     });
+    this.#metrics = metrics;
+    this.#countChanges = registerNodeMetrics(metrics, this.#view());
   }
 
   // ---- what handlers see
@@ -281,11 +304,33 @@ export class Broker implements Node {
     return this.quorum.leader().leaderId >= 0;
   }
 
+  /** The port of `ottla.http`, also where 0 was asked for; null without one. */
+  get httpPort(): number | null {
+    return this.#httpPort;
+  }
+
+  #view(): NodeView {
+    return {
+      nodeId: this.nodeId, clock: this.runtime.clock, server: this.#server, directories: this.#directories, broker: this.#side,
+      image: () => this.image(),
+      quorum: () => this.#quorum,
+      brokerState: () => (this.#left !== null || this.#stopped !== null ? 6 : this.isInService ? 3 : 1),
+    };
+  }
+
+  async #listenHttp(text: string | null): Promise<void> {
+    if (text === null) return;
+    const ready = { ...this.#view(), brokerEpoch: () => this.brokerEpoch, isStopping: () => this.#left !== null || this.#stopped !== null };
+    this.#http = operationsServer({ runtime: this.runtime, log: this.logger, metrics: this.#metrics, unready: () => whyUnready(ready) });
+    this.#httpPort = (await this.#http.listen(parseHttpAddress(text))).port;
+  }
+
   // ---- life
 
   #take(quorum: Quorum): void {
     if (this.#quorum === quorum) return;
     this.#quorum = quorum;
+    quorum.subscribe((changes) => this.#countChanges(changes));
     quorum.onLeader(() => {
       for (const listener of [...this.#leaderListeners]) listener();
     });
@@ -395,6 +440,8 @@ export class Broker implements Node {
     this.controllerChannel.close();
     this.#heartbeats.close();
     await served;
+    // Last of what is open, so that who asks meanwhile is told that the node stops.
+    await this.#http?.close();
     // Whatever fails, the rest is closed too: a lock or a handle that stays would outlive the node in its process.
     const results = await Promise.allSettled([this.#side?.close()]);
     // What this controller has decided is committed by those who fetch from it, and its leadership is handed over to them.
@@ -413,6 +460,7 @@ export class Broker implements Node {
     this.controllerChannel.close();
     this.#heartbeats.close();
     this.#peers.close();
+    await this.#http?.close();
     await this.#side?.close();
   }
 }

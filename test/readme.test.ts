@@ -36,7 +36,7 @@ function ownLimits(): string[] {
     if (comment === undefined) throw new Error(`${name} has no comment of one line in own.ts`);
     return row(`\`${name}\``, setting.defaultText ?? '', comment);
   });
-  return [row('setting', 'default', 'what it limits'), row('---', '---', '---'), ...rows];
+  return [row('setting', 'default', 'what it is for'), row('---', '---', '---'), ...rows];
 }
 
 describe('README.md', () => {

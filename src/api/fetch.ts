@@ -72,6 +72,11 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
     leaderOnly: isFollower || (replicaId === CONSUMER && apiVersion < FROM_FOLLOWERS_SINCE),
     preferredReplica: replicaId === CONSUMER && apiVersion >= FROM_FOLLOWERS_SINCE ? node.replicas.preferredReplica(request.rackId) : null,
   });
+  for (const { asked, recordsBytes, errorCode } of answers) {
+    // The name is the client's until the read has shown that there is such a topic.
+    if (asked.topic === null || errorCode !== ErrorCode.NONE) node.replicas.counters.failedFetch();
+    else node.replicas.counters.fetched(asked.topic, recordsBytes, isFollower);
+  }
   if (isFollower) node.replicas.recordThrottled(answers, (asked) => node.replicas.findForFetch(asked, usesTopicIds));
   const { sessionId, chosen } = fetch.select(
     answers.map((answer) => ({

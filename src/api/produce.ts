@@ -106,7 +106,12 @@ function append(
   if (!partition.isLeader) return refusedAs(index, ErrorCode.NOT_LEADER_OR_FOLLOWER, apiVersion, { leaderId: partition.state.leader, leaderEpoch: partition.leaderEpoch });
   if (request.acks === ALL && !partition.hasEnoughReplicas) return refused(index, ErrorCode.NOT_ENOUGH_REPLICAS);
   const appended = appendProduced(partition, records, { apiVersion, transactionalId: request.transactionalId, release }, nowMs);
-  if (appended.errorCode !== ErrorCode.NONE) return rejected(index, appended);
+  const bytes = records?.length ?? 0;
+  if (appended.errorCode !== ErrorCode.NONE) {
+    replicas.counters.refusedProduce(partition.topic, bytes);
+    return rejected(index, appended);
+  }
+  replicas.counters.produced(partition.topic, bytes, appended.endOffset - appended.baseOffset);
   const draft: Draft = {
     index, errorCode: ErrorCode.NONE, baseOffset: appended.baseOffset, logAppendTimeMs: appended.logAppendTimeMs, logStartOffset: appended.logStartOffset,
   };

@@ -24,9 +24,9 @@ import { groupRecordCodec } from './group-records.ts';
 import type { GroupRecord } from './group-records.ts';
 import { GroupShard } from './group-shard.ts';
 import type { DeletedGroup, DescribedGroup, GroupShardSettings } from './group-shard.ts';
-import type { FetchedGroup } from './offsets.ts';
+import type { FetchedGroup, GroupOffset } from './offsets.ts';
 import { Shard } from './shard.ts';
-import type { ShardLog } from './shard.ts';
+import type { ShardLog, ShardState } from './shard.ts';
 
 type SettingName =
   | 'group.coordinator.append.linger.ms'
@@ -84,6 +84,29 @@ export class GroupCoordinator {
   /** The partition of `__consumer_offsets` that a group's records are in. */
   partitionFor(groupId: string): number {
     return coordinatorPartition(groupId, this.#partitionCount());
+  }
+
+  // ---- for operators
+
+  /** Of each partition of `__consumer_offsets` that this node leads. */
+  shardStates(): Map<number, ShardState> {
+    return new Map([...this.#shards].map(([partition, shard]) => [partition, shard.state]));
+  }
+
+  /** Groups by state, of the shards that are loaded. */
+  groupStates(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const machine of this.#loaded()) for (const { groupState = '' } of machine.listGroups([], [])) counts.set(groupState, (counts.get(groupState) ?? 0) + 1);
+    return counts;
+  }
+
+  /** Every committed offset of the shards that are loaded. */
+  *committedOffsets(): Generator<GroupOffset> {
+    for (const machine of this.#loaded()) yield* machine.committedOffsets();
+  }
+
+  #loaded(): GroupShard[] {
+    return [...this.#shards.values()].filter(({ state }) => state === 'active').map((shard) => shard.read((machine) => machine));
   }
 
   // ---- leadership

@@ -22,7 +22,7 @@ import { Deadline } from './deadline.ts';
 import { groupTombstone, offsetTombstone } from './group-records.ts';
 import type { GroupRecord } from './group-records.ts';
 import { Offsets } from './offsets.ts';
-import type { CommittedOffset, FetchedGroup } from './offsets.ts';
+import type { CommittedOffset, FetchedGroup, GroupOffset } from './offsets.ts';
 import { OtherGroup } from './other-group.ts';
 import type { Outcome, RecordPosition, StateMachine } from './shard.ts';
 import { TimelineMap } from './timeline.ts';
@@ -257,6 +257,10 @@ export class GroupShard implements StateMachine<GroupRecord> {
       listed.push({ groupId, protocolType: group.type === 'classic' ? (group.protocolType ?? '') : group.type, groupState: group.state, groupType: group.type });
     }
     return listed;
+  }
+
+  committedOffsets(): Iterable<GroupOffset> {
+    return this.#offsets.committedOffsets();
   }
 
   describeGroup(groupId: string, apiVersion: number): DescribedGroup {

@@ -76,6 +76,13 @@ class OffsetTree {
   }
 }
 
+export interface GroupOffset {
+  readonly groupId: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+}
+
 export class Offsets {
   readonly #timeline: Timeline;
   readonly #committed: OffsetTree;
@@ -248,6 +255,15 @@ export class Offsets {
         };
       }),
     };
+  }
+
+  /** Of all groups, as the log has them. */
+  *committedOffsets(): Generator<GroupOffset> {
+    for (const [groupId, topics] of this.#committed.groups.committedEntries()) {
+      for (const [topic, partitions] of topics.committedEntries()) {
+        for (const [partition, { offset }] of partitions.committedEntries()) yield { groupId, topic, partition, offset };
+      }
+    }
   }
 
   #fetched(group: string, topic: string, partition: number, offset: CommittedOffset | undefined, stable: boolean): FetchedPartition {

@@ -11,6 +11,7 @@ import { AllocateProducerIds } from '../../protocol/messages/cluster.ts';
 import { BufferPool } from '../../storage/buffer-pool.ts';
 import { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import type { OpenedDirectories } from '../data-directories.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import type { PeerChannel } from '../peer/peer.ts';
 import type { MetadataChanges } from '../quorum/changes.ts';
 import type { MetadataImage } from '../quorum/image.ts';
@@ -43,6 +44,7 @@ export interface BrokerSideOptions {
   /** A log directory is offline: heartbeats have something to tell. */
   readonly onDirectoryFailed: () => void;
   readonly ensureTopics: (names: readonly string[]) => Promise<void>;
+  readonly metrics: Metrics;
   /** Another broker, null while it is not known. */
   readonly peerOf: (nodeId: number, lane: number) => PeerChannel | null;
   readonly controllerChannel: PeerChannel;
@@ -61,14 +63,14 @@ export class BrokerSide {
   readonly #loads: { readonly partition: number; readonly loaded: Promise<void> }[] = [];
 
   constructor(options: BrokerSideOptions) {
-    const { runtime, nodeId, logger, turn, directories, settings, image } = options;
+    const { runtime, nodeId, logger, turn, directories, settings, image, metrics } = options;
     this.#options = options;
     this.fetchSessions = new FetchSessions({
       slotsMax: settings().get('max.incremental.fetch.session.cache.slots'), evictionMs: FETCH_SESSION_EVICTION_MS, newId: () => 1 + runtime.random.below(FETCH_SESSION_ID_MAX),
     });
     this.producerIds = new ProducerIds(() => this.#allocateProducerIds());
     this.replicas = new Replicas({
-      runtime, directories: directories.all, nodeId, turn, logger, settings,
+      runtime, directories: directories.all, nodeId, turn, logger, settings, metrics,
       peerOf: options.peerOf, controller: options.controllerChannel, brokerEpoch: options.brokerEpoch, onDirectoryFailed: options.onDirectoryFailed,
       onLeadershipChange: (partition, role) => this.#roleChanged(partition, role),
     });

@@ -10,6 +10,7 @@ import { AlterPartition } from '../../protocol/messages/cluster.ts';
 import type { Value } from '../../protocol/schema.ts';
 import { ConnectionError } from '../runtime/connection-error.ts';
 import type { PeerChannel } from '../peer/peer.ts';
+import type { ReplicaCounters } from '../metrics/replica-counters.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Timer, Timers } from '../runtime/runtime.ts';
 import type { Turn, TurnOwner } from '../runtime/turn.ts';
@@ -24,6 +25,7 @@ export interface AlterPartitionOptions {
   readonly timers: Timers;
   readonly turn: Turn;
   readonly logger: Logger;
+  readonly counters: ReplicaCounters;
 }
 
 /** As Kafka's AlterPartitionManager. */
@@ -34,6 +36,7 @@ type Answer = Value<typeof AlterPartition.response>['topics'][number]['partition
 export class AlterPartitions implements TurnOwner {
   readonly #options: AlterPartitionOptions;
   readonly #wanted = new Map<Partition, Proposal>();
+  readonly #shrinks = new WeakSet<Proposal>();
   #scheduled = false;
   #sending = false;
   #retry: Timer | null = null;
@@ -46,6 +49,7 @@ export class AlterPartitions implements TurnOwner {
   /** A newer proposal of the same partition takes the place of one that was not sent. */
   propose(partition: Partition, proposal: Proposal): void {
     this.#wanted.set(partition, proposal);
+    if (proposal.isr.length < partition.state.isr.length) this.#shrinks.add(proposal);
     this.#sendSoon();
   }
 
@@ -87,7 +91,7 @@ export class AlterPartitions implements TurnOwner {
 
   /** Whether some of it is to be asked again. */
   async #ask(asked: ReadonlyMap<Partition, Proposal>): Promise<boolean> {
-    const { nodeId, controller, brokerEpoch, logger } = this.#options;
+    const { nodeId, controller, brokerEpoch, logger, counters } = this.#options;
     let answer: Value<typeof AlterPartition.response>;
     try {
       answer = await controller.request(AlterPartition, { brokerId: nodeId, brokerEpoch: brokerEpoch(), topics: topicsOf(asked, nodeId, brokerEpoch()) });
@@ -108,6 +112,9 @@ export class AlterPartitions implements TurnOwner {
       const one = answers.get(`${partition.topicId}:${partition.partition}`);
       if (this.#wanted.get(partition) !== proposal) continue;
       const verdict = one === undefined ? 'retry' : partition.proposalAnswered(proposal, { ...one, errorCode: one.errorCode as ErrorCode });
+      // The metadata may have brought it before the answer did; it is taken all the same.
+      if (one?.errorCode === ErrorCode.NONE) (this.#shrinks.has(proposal) ? counters.isrShrinks : counters.isrExpands).value++;
+      else if (verdict === 'reverted') counters.failedIsrUpdates.value++;
       if (verdict === 'retry') again = true;
       // The partition may have asked for the next change within its answer to this one.
       else if (this.#wanted.get(partition) === proposal) this.#wanted.delete(partition);

@@ -44,6 +44,13 @@ export interface FetcherOptions {
   readonly logger: Logger;
 }
 
+/** How far a follower is behind its leader, in records. */
+export interface FetcherLag {
+  readonly partition: Partition;
+  readonly leaderId: number;
+  readonly lag: number;
+}
+
 export interface FollowerThrottle {
   isExceeded(partition: Partition): boolean;
   record(partition: Partition, bytes: number): void;
@@ -64,6 +71,8 @@ interface Following {
   misses: number;
   /** It had everything when it was answered last. */
   caughtUp: boolean;
+  /** As the leader told it last; -1 before that. */
+  leaderHighWatermark: number;
 }
 
 type Answer = Value<typeof Fetch.response>['responses'][number]['partitions'][number];
@@ -91,6 +100,12 @@ export class Fetcher {
     this.#options = options;
   }
 
+  *lags(): Generator<FetcherLag> {
+    for (const { partition, leaderHighWatermark } of this.#following.values()) {
+      if (leaderHighWatermark >= 0) yield { partition, leaderId: this.#options.leaderId, lag: Math.max(0, leaderHighWatermark - partition.log.writtenEndOffset) };
+    }
+  }
+
   get count(): number {
     return this.#following.size;
   }
@@ -98,7 +113,7 @@ export class Fetcher {
   /** Follows under the partition's present leader epoch. What the partition had under way under another is over first. */
   add(partition: Partition): void {
     const key = `${partition.topicId}:${partition.partition}`;
-    const following: Following = { key, partition, leaderEpoch: partition.leaderEpoch, busy: true, fenced: false, notBeforeMs: 0, misses: 0, caughtUp: false };
+    const following: Following = { key, partition, leaderEpoch: partition.leaderEpoch, busy: true, fenced: false, notBeforeMs: 0, misses: 0, caughtUp: false, leaderHighWatermark: -1 };
     this.#following.set(key, following);
     void partition.settled().then(() => {
       following.busy = false;
@@ -272,6 +287,7 @@ export class Fetcher {
     following.misses = 0;
     const { epoch, endOffset } = answer.divergingEpoch;
     if (epoch >= 0 || endOffset >= 0) return this.#guarded(following, () => this.#cut(following, { epoch, endOffset }));
+    following.leaderHighWatermark = answer.highWatermark;
     const told = { leaderEpoch, highWatermark: answer.highWatermark, logStartOffset: answer.logStartOffset };
     const { records } = answer;
     if (records === null || records.length === 0) {

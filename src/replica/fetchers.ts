@@ -5,7 +5,7 @@
  * Does not fetch (`fetcher.ts` does).
  */
 import { Fetcher } from './fetcher.ts';
-import type { FetcherOptions } from './fetcher.ts';
+import type { FetcherLag, FetcherOptions } from './fetcher.ts';
 import type { PeerChannel } from '../peer/peer.ts';
 import type { Partition } from './partition.ts';
 
@@ -63,6 +63,11 @@ export class Fetchers {
     if (fetcher.count > 0) return;
     fetcher.close();
     this.#byName.delete(name);
+  }
+
+  /** Of every partition that is followed and whose leader has answered. */
+  *lags(): Generator<FetcherLag> {
+    for (const fetcher of this.#byName.values()) yield* fetcher.lags();
   }
 
   close(): void {

@@ -14,6 +14,8 @@ import { StorageError } from '../../storage/log.ts';
 import type { MetadataChanges } from '../quorum/changes.ts';
 import { ResourceType } from '../quorum/image.ts';
 import type { MetadataImage, PartitionImage, TopicImage } from '../quorum/image.ts';
+import { Metrics } from '../metrics/metrics.ts';
+import { ReplicaCounters } from '../metrics/replica-counters.ts';
 import type { PeerChannel } from '../peer/peer.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
@@ -22,7 +24,7 @@ import type { Settings } from '../settings.ts';
 import { AlterPartitions } from './alter-partition.ts';
 import { DirectoryAssignments } from './directory-assignments.ts';
 import type { FetchPartition } from './fetch-sessions.ts';
-import type { FetcherSettings } from './fetcher.ts';
+import type { FetcherLag, FetcherSettings } from './fetcher.ts';
 import { Fetchers } from './fetchers.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { logConfigOf, partitionSettingsOf } from './partition-settings.ts';
@@ -56,6 +58,8 @@ export interface ReplicasOptions {
   readonly onDirectoryFailed?: () => void;
   /** The replica has begun to lead, in its present leader epoch, or it leads no more. */
   readonly onLeadershipChange?: (partition: Partition, role: ReplicaRole) => void;
+  /** Where it counts what comes and goes; by default where nobody looks. */
+  readonly metrics?: Metrics;
 }
 
 export type ReplicaRole = 'leader' | 'follower' | 'none';
@@ -69,6 +73,7 @@ interface Topic {
 }
 
 export class Replicas {
+  readonly counters: ReplicaCounters;
   readonly #options: ReplicasOptions;
   readonly #topics = new Map<string, Topic>();
   readonly #names = new Map<string, string>();
@@ -87,13 +92,14 @@ export class Replicas {
 
   constructor(options: ReplicasOptions) {
     this.#options = options;
+    this.counters = new ReplicaCounters(options.metrics ?? new Metrics());
     this.#housekeeping = new Housekeeping({
       runtime: options.runtime, logger: options.logger, settings: options.settings,
       directories: options.directories.map((directory) => directory.logs), partitions: () => this.partitions(),
     });
     const { runtime, nodeId, turn, logger, settings, brokerEpoch, peerOf, controller } = options;
     const { clock, timers } = runtime;
-    this.#alterPartitions = new AlterPartitions({ nodeId, controller, brokerEpoch, timers, turn, logger });
+    this.#alterPartitions = new AlterPartitions({ nodeId, controller, brokerEpoch, timers, turn, logger, counters: this.counters });
     this.#fetchers = new Fetchers({
       nodeId, brokerEpoch, clock, timers, logger,
       channelOf: (leaderId, loop) => peerOf(leaderId, FIRST_FETCH_LANE + loop),
@@ -102,6 +108,7 @@ export class Replicas {
       throttle: {
         isExceeded: (partition) => this.#isThrottled(partition, 'follower') && this.#quotas.follower.isExceeded(settings().get('follower.replication.throttled.rate'), clock.monotonicMs()),
         record: (partition, bytes) => {
+          this.counters.replicationBytesIn.value += bytes;
           if (this.#isThrottled(partition, 'follower')) this.#quotas.follower.record(bytes, clock.monotonicMs());
         },
       },
@@ -152,6 +159,17 @@ export class Replicas {
   leaderOf({ topic, topicId, partition }: { readonly topic: string | null; readonly topicId: string; readonly partition: number }): { leaderId: number; leaderEpoch: number } | null {
     const image = (topic === null ? this.#image?.topicById(topicId) : this.#image?.topic(topic))?.partitions[partition];
     return image === undefined ? null : { leaderId: image.leader, leaderEpoch: image.leaderEpoch };
+  }
+
+  /** Replicas that should be here and cannot be opened, or whose disk has failed. */
+  get offlineCount(): number {
+    let failed = 0;
+    for (const { log } of this.partitions()) if (log.failed) failed++;
+    return failed + this.#broken.size;
+  }
+
+  fetcherLags(): Iterable<FetcherLag> {
+    return this.#fetchers.lags();
   }
 
   *partitions(): Generator<Partition> {
@@ -363,6 +381,7 @@ export class Replicas {
     if (known === undefined || known.id !== topic.id) return;
     this.#topics.delete(topic.name);
     this.#names.delete(topic.id);
+    this.counters.forget(topic.name);
     for (const partition of known.partitions) if (partition !== undefined) this.#discard(partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
   }
 

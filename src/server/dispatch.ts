@@ -16,15 +16,32 @@ import { closeConnection, noAnswer, servedOn } from '../api/serve.ts';
 import type { ListenerKind, RequestContext, Served } from '../api/serve.ts';
 import type { Node } from '../api/node.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { RequestMetrics, RequestStats } from '../metrics/request-metrics.ts';
+import type { Clock } from '../runtime/runtime.ts';
 import type { Connection, Slot } from './connection.ts';
+
+/** Where requests are counted, by whose time. */
+export interface DispatchMetrics {
+  readonly requests: RequestMetrics;
+  readonly clock: Clock;
+}
+
+/** One request's. */
+interface Count {
+  readonly stats: RequestStats;
+  /** How long its handler ran before it waited; undefined while it has not waited. */
+  localMs: number | undefined;
+}
 
 export class Dispatcher {
   readonly #byKey: { readonly [K in ListenerKind]: (Served | undefined)[] } = { broker: [], controller: [] };
   readonly #node: Node;
   readonly #log: Logger;
   readonly #onBug: (error: Error) => void;
+  readonly #metrics: DispatchMetrics | null;
 
-  constructor(options: { apis: readonly Served[]; node: Node; log: Logger; onBug: (error: Error) => void }) {
+  constructor(options: { apis: readonly Served[]; node: Node; log: Logger; onBug: (error: Error) => void; metrics?: DispatchMetrics }) {
+    this.#metrics = options.metrics ?? null;
     for (const kind of ['broker', 'controller'] as const) for (const served of servedOn(kind, options.apis)) this.#byKey[kind][served.api.key] = served;
     this.#node = options.node;
     this.#log = options.log;
@@ -56,7 +73,7 @@ export class Dispatcher {
         return;
       }
       // KIP-511: a version from the future is answered in version 0, with the versions to choose from.
-      this.#finish(served, 0, slot, context, served.onError(ErrorCode.UNSUPPORTED_VERSION, null, context, null));
+      this.#finish(served, 0, slot, context, served.onError(ErrorCode.UNSUPPORTED_VERSION, null, context, null), null);
       return;
     }
     let request;
@@ -67,24 +84,41 @@ export class Dispatcher {
       connection.malformed(`${served.api.name} version ${apiVersion}: ${error.message}`);
       return;
     }
+    const count = this.#begin(served, apiVersion, request);
     let outcome;
     try {
       outcome = served.forward && isForwarded(served, context) ? forwardToController(served, request, context) : served.handle(request, context);
     } catch (error) {
-      this.#fail(served, slot, context, request, error);
+      this.#fail(served, slot, context, request, error, count);
       return;
     }
     if (!(outcome instanceof Promise)) {
-      this.#finish(served, apiVersion, slot, context, outcome);
+      this.#finish(served, apiVersion, slot, context, outcome, count);
       return;
     }
+    if (count !== null) count.localMs = this.#metrics!.clock.monotonicMs() - context.receivedMs;
     outcome.then(
-      (response) => this.#finish(served, apiVersion, slot, context, response),
-      (error: unknown) => this.#fail(served, slot, context, request, error),
+      (response) => this.#finish(served, apiVersion, slot, context, response, count),
+      (error: unknown) => this.#fail(served, slot, context, request, error, count),
     );
   }
 
-  #finish(served: Served, version: number, slot: Slot, context: RequestContext, outcome: unknown): void {
+  #begin(served: Served, apiVersion: number, request: unknown): Count | null {
+    if (this.#metrics === null) return null;
+    const stats = this.#metrics.requests.of(served.api, request);
+    stats.asked(apiVersion);
+    return { stats, localMs: undefined };
+  }
+
+  #ended({ stats, localMs }: Count, outcome: unknown, { receivedMs }: RequestContext): void {
+    const totalMs = this.#metrics!.clock.monotonicMs() - receivedMs;
+    stats.answered(totalMs, localMs ?? totalMs);
+    const code = (outcome as { readonly errorCode?: number }).errorCode;
+    if (code !== undefined) stats.ended(code);
+  }
+
+  #finish(served: Served, version: number, slot: Slot, context: RequestContext, outcome: unknown, count: Count | null): void {
+    if (count !== null) this.#ended(count, outcome, context);
     const connection = slot.connection;
     if (connection.closed) return;
     if (outcome === noAnswer) return connection.answer(slot, null);
@@ -101,7 +135,7 @@ export class Dispatcher {
     connection.answer(slot, frame);
   }
 
-  #fail(served: Served, slot: Slot, context: RequestContext, request: unknown, error: unknown): void {
+  #fail(served: Served, slot: Slot, context: RequestContext, request: unknown, error: unknown, count: Count | null): void {
     if (error instanceof AssertionError) return this.#onBug(error);
     let code: ErrorCode = ErrorCode.UNKNOWN_SERVER_ERROR;
     let message: string | null = null;
@@ -119,6 +153,6 @@ export class Dispatcher {
       slot.connection.close();
       return;
     }
-    this.#finish(served, context.apiVersion, slot, context, outcome);
+    this.#finish(served, context.apiVersion, slot, context, outcome, count);
   }
 }

@@ -70,6 +70,13 @@ export class Server implements ConnectionOwner {
     return this.#connections.size;
   }
 
+  /** Of each listener that has some. */
+  connectionsByListener(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { listener } of this.#connections) counts.set(listener, (counts.get(listener) ?? 0) + 1);
+    return counts;
+  }
+
   /** Connections closed at once because a limit was reached. */
   get refused(): number {
     return this.#refused;

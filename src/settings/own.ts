@@ -1,8 +1,8 @@
 /**
- * Settings that Kafka does not have, all under `ottla.`: limits that a broker needs and Kafka leaves to its virtual machine or to luck.
+ * Settings that Kafka does not have, all under `ottla.`: limits that a broker needs and Kafka leaves to its virtual machine or to luck, and the port of operators.
  * What Kafka has a name for is set by that name (socket.request.max.bytes, queued.max.request.bytes, max.connections, connections.max.idle.ms ...).
  */
-import { int, long } from './setting.ts';
+import { int, long, string } from './setting.ts';
 
 export const ownSettings = {
   /** A connection that has not sent its first whole request by then is closed. */
@@ -19,4 +19,8 @@ export const ownSettings = {
   'ottla.log.tail.bytes': long(33_554_432, { min: 0, served: true }),
   /** Files of log segments held open at once. */
   'ottla.log.open.files': int(4096, { min: 16, served: true }),
+  /** Where health, readiness and metrics are served: PORT for this machine, :PORT for all addresses, or HOST:PORT. Nowhere when it is unset. */
+  'ottla.http': string(null, { served: true }),
+  /** Series of one metric that are told. */
+  'ottla.metrics.series': int(10_000, { min: 1, served: true }),
 };

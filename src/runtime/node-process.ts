@@ -1,0 +1,39 @@
+/** What the process that we are in uses of the machine, for metrics. On Linux the number of open files too. Does not promise to be cheap: a look costs some 100 us. */
+import { readdirSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+
+/** Has the shape of `ProcessUse` of the metrics. */
+export interface ProcessFacts {
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  readonly heapBytes: number;
+  /** Buffers outside of the heap. */
+  readonly externalBytes: number;
+  readonly startTimeSeconds: number;
+  /** undefined where it cannot be known. */
+  readonly openFiles: number | undefined;
+  /** Of this thread since the last look: 0 always idle, 1 always busy. */
+  readonly eventLoopShare: number;
+}
+
+/** Each asker has its own last look. */
+export function processFacts(): () => ProcessFacts {
+  let last = performance.eventLoopUtilization();
+  const startTimeSeconds = Math.round(Date.now() / 1000 - process.uptime());
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, last);
+    last = now;
+    const { user, system } = process.cpuUsage();
+    const { rss, heapUsed, external } = process.memoryUsage();
+    return { cpuSeconds: (user + system) / 1e6, residentBytes: rss, heapBytes: heapUsed, externalBytes: external, startTimeSeconds, openFiles: openFiles(), eventLoopShare: Number.isNaN(utilization) ? 0 : utilization };
+  };
+}
+
+function openFiles(): number | undefined {
+  try {
+    return readdirSync('/proc/self/fd').length;
+  } catch {
+    return undefined;
+  }
+}
