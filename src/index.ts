@@ -16,10 +16,13 @@ import { Admin } from './client/admin.ts';
 import type { NewTopic } from './client/admin.ts';
 import { Client } from './client.ts';
 import { Broker } from './broker.ts';
+import { clusterPlan, freePorts } from './node/cluster-plan.ts';
+import { LocalCluster } from './node/local-cluster.ts';
 import { ErrorCode, KafkaError } from '../protocol/errors.ts';
 import type { Logger } from './runtime/logger.ts';
 import { silentLogger } from './runtime/logger.ts';
 import { nodeRuntime } from './runtime/node.ts';
+import type { Runtime } from './runtime/runtime.ts';
 import { Settings } from './settings.ts';
 import type { BrokerSettingName, SettingInput } from './settings.ts';
 
@@ -67,6 +70,70 @@ export interface RunningBroker {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+export interface ClusterOptions extends Omit<BrokerOptions, 'port'> {
+  /** 3 by default. */
+  readonly nodes?: number;
+  /** Of the first node; the others have the next ones. 0, the default, takes free ports. */
+  readonly port?: number;
+}
+
+export interface RunningNode {
+  readonly nodeId: number;
+  /** `host:port`, the same after each start. */
+  readonly bootstrapServers: string;
+  readonly isRunning: boolean;
+  /** Gives leaderships away and closes, as a node does that is to be restarted. */
+  stop(): Promise<void>;
+  /** Starts it again with the data that it had. Resolves when it is in service. */
+  start(): Promise<void>;
+}
+
+export interface RunningCluster extends Omit<RunningBroker, 'nodeId'> {
+  /** By node id, from 1 on. */
+  readonly brokers: readonly RunningNode[];
+}
+
+/**
+ * Starts a cluster whose nodes share this process and its event loop: for tests of what clients do when brokers go and come. What is meant to last, or to
+ * be fast, runs as `ottla --nodes` with a thread for each, or on machines of its own. Rejects as `startBroker` does.
+ */
+export async function startCluster(options: ClusterOptions = {}): Promise<RunningCluster> {
+  const { nodes = 3, dataDir, memory = dataDir === undefined, port = 0, host = '127.0.0.1', settings = {}, production = false, logger = silentLogger } = options;
+  if (memory && dataDir !== undefined) throw new TypeError('memory and dataDir cannot be given together');
+  if (!Number.isInteger(nodes) || nodes < 1) throw new TypeError(`nodes must be a whole number above 0, it is ${nodes}`);
+  const runtime = nodeRuntime();
+  const free = await freePorts(runtime.network, host, nodes);
+  const plan = clusterPlan({
+    nodes, host, production, given: Settings.from({ values: settings, production: true }),
+    ports: port === 0 ? free : free.map((_, index) => port + index),
+    controllerPorts: await freePorts(runtime.network, '127.0.0.1', nodes),
+  });
+  const cluster = await LocalCluster.start({
+    runtime, plan, dataDir,
+    settingsOf: ({ values }) => Settings.from({ values: { ...settings, ...values }, production: true }),
+    logger: (nodeId) => {
+      const say = (level: keyof Logger) => (line: string) => logger[level](`node ${nodeId}: ${line}`);
+      return { info: say('info'), warn: say('warn'), error: say('error') };
+    },
+  });
+  const brokers = cluster.nodes.map((node): RunningNode => {
+    const { bootstrapServers } = node.broker!;
+    return {
+      nodeId: node.nodeId,
+      bootstrapServers,
+      get isRunning() {
+        return node.broker !== null;
+      },
+      stop: () => node.stop(),
+      start: () => node.start(),
+    };
+  });
+  const bootstrapServers = brokers.map((broker) => broker.bootstrapServers).join(',');
+  let stopped: Promise<void> | undefined;
+  const stop = () => (stopped ??= cluster.stop());
+  return { bootstrapServers, clusterId: cluster.clusterId, brokers, ...administered(runtime, bootstrapServers), stop, [Symbol.asyncDispose]: stop };
+}
+
 /** Starts a broker. Rejects with a SettingError for settings that cannot be, and with what the port or the directory refuses. */
 export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
   const { memory = options.dataDir === undefined, dataDir, port = 0, host = '127.0.0.1', settings = {}, production = false, logger = silentLogger } = options;
@@ -85,6 +152,18 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
   });
   const { bootstrapServers } = broker;
 
+  const stop = () => broker.stop();
+  return {
+    bootstrapServers,
+    clusterId: broker.clusterId,
+    nodeId: broker.nodeId,
+    ...administered(runtime, bootstrapServers),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+function administered(runtime: Runtime, bootstrapServers: string): Pick<RunningBroker, 'createTopics' | 'reset'> {
   const withAdmin = async (work: (admin: Admin) => Promise<void>): Promise<void> => {
     const client = new Client({ bootstrapServers: bootstrapServers.split(','), runtime, clientId: 'ottla-library' });
     try {
@@ -93,16 +172,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
       client.close();
     }
   };
-
-  const stop = () => broker.stop();
   return {
-    bootstrapServers,
-    clusterId: broker.clusterId,
-    nodeId: broker.nodeId,
     createTopics: (topics) => withAdmin((admin) => admin.createTopics(topics.map((topic) => (typeof topic === 'string' ? { name: topic } : topic)))),
     reset: () => withAdmin(reset),
-    stop,
-    [Symbol.asyncDispose]: stop,
   };
 }
 

@@ -7,14 +7,15 @@ import v8 from 'node:v8';
 import { Broker } from '../broker.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { nodeRuntime } from '../runtime/node.ts';
-import type { Clock, Runtime } from '../runtime/runtime.ts';
+import { processFacts } from '../runtime/node-process.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { Settings } from '../settings.ts';
 import type { SettingsSources } from '../settings.ts';
 import { UsageError, helpText, parseArguments, wholeNumber } from './arguments.ts';
 import type { CommandDeclaration } from './arguments.ts';
 import type { Command } from './commands.ts';
 import { CommandError, explain } from './failures.ts';
-import { isoTime } from './time.ts';
+import { stderrLogger, watchSignals } from './signals.ts';
 
 const DEFAULT_DATA_DIR = 'ottla-data';
 
@@ -28,12 +29,14 @@ const declaration = {
     'memory': { short: 'm', help: 'keep the data in memory' },
     'config': { short: 'c', value: 'FILE', help: 'settings from a properties file, such as Apache Kafka\'s server.properties' },
     'set': { short: 's', value: 'NAME=VALUE', help: 'one setting, by Kafka\'s name', many: true },
+    'http': { value: '[HOST:]PORT', help: 'serve /healthz, /readyz and /metrics there; :PORT is all addresses' },
+    'nodes': { short: 'n', value: 'N', help: 'run a cluster of N nodes, each in a thread of its own; ports and directories follow those of the first', fallback: '1' },
     'production': { help: 'without the development preset: Kafka\'s own defaults' },
     'cluster-id': { value: 'ID', help: 'the cluster that the data directory must belong to, or is made for' },
     'quiet': { short: 'q', help: 'log warnings and errors only' },
     'help': { short: 'h', help: 'tell the options' },
   },
-  examples: ['ottla --memory --port 0', 'ottla --data-dir /var/lib/ottla --set num.partitions=3', 'ottla --production --config server.properties'],
+  examples: ['ottla --memory --port 0', 'ottla --data-dir /var/lib/ottla --set num.partitions=3', 'ottla --production --config server.properties', 'ottla --nodes 3'],
 } as const satisfies CommandDeclaration<any>;
 
 type Options = ReturnType<typeof parseArguments<typeof declaration.options>>['options'];
@@ -59,6 +62,8 @@ export const start: Command = {
     if (words.length > 0) throw new UsageError(`start takes no words: ${words.join(' ')}`);
     if (options.memory && options['data-dir'] !== undefined) throw new UsageError('--memory and --data-dir cannot be given together');
     const runtime = nodeRuntime();
+    const nodes = options.nodes === undefined ? 1 : wholeNumber('nodes', options.nodes, 1, 99);
+    if (nodes > 1) return runNodes(nodes, options, runtime);
     const settings = readSettings(options, runtime);
     const logger = stderrLogger(runtime.clock, options.quiet);
     if (settings.withoutEffect.length > 0) logger.info(`taken without effect here: ${settings.withoutEffect.join(', ')}`);
@@ -78,16 +83,24 @@ async function run({ runtime, settings, logger, options }: { runtime: Runtime; s
     dataDir: place,
     clusterId: clusterIdOf(options),
     logger,
+    processUse: processFacts(),
     onFatal: (error) => {
       logger.error(`the broker cannot go on: ${explain(error).line}`);
       process.exit(1);
     },
+    aborted: signals.aborted,
   }).catch((error: unknown) => {
+    if (signals.aborted.aborted) return null;
     throw inContext(error, settings);
   });
+  if (broker === null) {
+    logger.info('stopped');
+    return 0;
+  }
   const where = options.memory ? 'in memory' : `in ${place ?? (settings.get('log.dirs') ?? settings.get('log.dir')).join(',')}`;
   const tookMs = Math.round(runtime.clock.monotonicMs());
   console.log(`ottla ready on ${broker.bootstrapServers} (cluster ${broker.clusterId}, node ${broker.nodeId}, data ${where}, ${tookMs} ms)`);
+  if (broker.httpPort !== null) logger.info(`health, readiness and metrics on port ${broker.httpPort}`);
   // What was compiled so far serves the next start, also when this one ends by SIGKILL.
   runtime.timers.soon(() => module.flushCompileCache());
   await signals.asked;
@@ -96,16 +109,38 @@ async function run({ runtime, settings, logger, options }: { runtime: Runtime; s
   return 0;
 }
 
-function readSettings(options: Options, runtime: Runtime): Settings {
-  const sources: SettingsSources = {
+async function runNodes(nodes: number, options: Options, runtime: Runtime): Promise<number> {
+  const sources = sourcesOf(options, runtime);
+  const dataDir = options['data-dir'] ?? DEFAULT_DATA_DIR;
+  const { runCluster } = await import('./cluster.ts');
+  return runCluster({
+    nodes, runtime, sources, production: options.production, logger: stderrLogger(runtime.clock, options.quiet),
+    host: options.host ?? '127.0.0.1',
+    port: options.port === undefined ? 9092 : wholeNumber('port', options.port, 0, 65_535),
+    dataDir: options.memory ? undefined : dataDir,
+    clusterId: clusterIdOf(options),
+  }).catch((error: unknown) => {
+    throw inContext(error, null);
+  });
+}
+
+function sourcesOf(options: Options, runtime: Runtime): SettingsSources {
+  return {
     file: options.config === undefined ? undefined : { name: options.config, text: readConfig(runtime, options.config) },
-    environment: process.env,
+    // A copy: what is handed to threads must be plain.
+    environment: { ...process.env },
     set: options.set,
     production: options.production,
   };
+}
+
+function readSettings(options: Options, runtime: Runtime): Settings {
+  const sources = sourcesOf(options, runtime);
   const settings = Settings.from(sources);
-  if (options.port === undefined && options.host === undefined) return settings;
-  return Settings.from({ ...sources, values: { listeners: movedListeners(settings, options) } });
+  const isMoved = options.port !== undefined || options.host !== undefined;
+  if (!isMoved && options.http === undefined) return settings;
+  const values = { ...(isMoved && { listeners: movedListeners(settings, options) }), ...(options.http !== undefined && { 'ottla.http': options.http }) };
+  return Settings.from({ ...sources, values });
 }
 
 /** `--port` and `--host` speak of the first listener for clients; the others stay. */
@@ -142,36 +177,11 @@ function clusterIdOf(options: Options): string | undefined {
 }
 
 /** An address in use says which settings it comes from. */
-function inContext(error: unknown, settings: Settings): unknown {
+function inContext(error: unknown, settings: Settings | null): unknown {
   const { code, port } = error as NodeJS.ErrnoException & { port?: number };
   if (code !== 'EADDRINUSE') return error;
-  const listener = settings.listeners.broker.find((one) => one.port === port) ?? settings.listeners.broker[0]!;
-  const host = listener.host === '' ? '' : ` on ${listener.host}`;
-  return new CommandError(`port ${port ?? listener.port}${host} is in use by another process; choose another with --port, or 0 for a free one`, { cause: error });
-}
-
-/** Under the launcher's relay a signal to the process group comes twice: once to us and once passed on. */
-const ECHO_MS = process.env['OTTLA_RELAYED_SIGNALS'] === '1' ? 200 : 0;
-
-function watchSignals(logger: Logger, clock: Clock): { asked: Promise<void> } {
-  let firstMs: number | undefined;
-  const asked = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        const nowMs = clock.monotonicMs();
-        if (firstMs !== undefined && nowMs - firstMs < ECHO_MS) return;
-        if (firstMs !== undefined) process.exit(signal === 'SIGTERM' ? 143 : 130);
-        firstMs = nowMs;
-        logger.info(`${signal}: stopping (once more stops at once)`);
-        resolve();
-      });
-    }
-  });
-  return { asked };
-}
-
-/** `2026-11-21T12:00:00.000Z INFO line` */
-function stderrLogger(clock: Clock, isQuiet: boolean): Logger {
-  const say = (level: string) => (line: string) => console.error(`${isoTime(clock.wallMs())} ${level} ${line}`);
-  return { info: isQuiet ? () => undefined : say('INFO'), warn: say('WARN'), error: say('ERROR') };
+  const all = settings === null ? [] : [...settings.listeners.broker, ...settings.listeners.controller];
+  const listener = all.find((one) => one.port === port) ?? all[0];
+  const host = listener === undefined || listener.host === '' ? '' : ` on ${listener.host}`;
+  return new CommandError(`port ${port ?? listener?.port}${host} is in use by another process; choose another with --port, or 0 for a free one`, { cause: error });
 }

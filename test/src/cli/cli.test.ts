@@ -53,7 +53,7 @@ describe('start', () => {
 
   it('takes settings from a file, the environment and arguments, the later before the earlier', async () => {
     const config = join(root, 'server.properties');
-    writeFileSync(config, 'process.roles=broker,controller\nnode.id=3\nlisteners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2\ncontroller.listener.names=CONTROLLER\nnum.partitions=3\nnum.network.threads=3\n');
+    writeFileSync(config, 'process.roles=broker,controller\nnode.id=3\nlisteners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:0\ncontroller.listener.names=CONTROLLER\nnum.partitions=3\nnum.network.threads=3\n');
     const own = await RunningOttla.start(['--memory', '--port', '0', '--config', config], { env: { KAFKA_NUM_PARTITIONS: '4', KAFKA_HEAP_OPTS: '-Xmx1G' } });
     expect(own.readyLine).toContain('node 3, data in memory');
     await ottla(['produce', 'made', 'x', '-b', own.bootstrap]);
