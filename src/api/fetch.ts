@@ -84,7 +84,7 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
       recordsBytes: answer.recordsBytes, notable: answer.divergingEpoch !== null || answer.preferredReplica >= 0,
     })),
   );
-  return toResponse(answers.filter((_, i) => chosen[i]), sessionId, context);
+  return toResponse(answers.filter((_, i) => chosen[i]), sessionId, context, isFollower);
 }
 
 /** KIP-903 moved the id, and added the epoch. */
@@ -118,7 +118,7 @@ function forgotten(request: Request): { topic: string | null; topicId: string; p
 
 type PartitionResponse = NonNullable<Response['responses']>[number]['partitions'][number];
 
-function toResponse(answers: readonly ReadAnswer[], sessionId: number, { apiVersion, node, connection }: RequestContext): Response {
+function toResponse(answers: readonly ReadAnswer[], sessionId: number, { apiVersion, node, connection }: RequestContext, isFollower: boolean): Response {
   const responses: { topic: string; topicId: string; partitions: PartitionResponse[] }[] = [];
   const leaders = new Set<number>();
   for (const answer of answers) {
@@ -144,6 +144,7 @@ function toResponse(answers: readonly ReadAnswer[], sessionId: number, { apiVers
       ...(currentLeader !== null && { currentLeader }),
     });
   }
-  const nodeEndpoints = node.endpointsOf(leaders, connection);
+  // A follower knows where brokers are, and under which listener.
+  const nodeEndpoints = isFollower ? [] : node.endpointsOf(leaders, connection);
   return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, sessionId, responses, nodeEndpoints };
 }

@@ -159,8 +159,9 @@ async function readOnce(asked: readonly FetchPartition[], options: ReadOptions, 
   for (const one of asked) {
     const found = options.find(one);
     if (typeof found === 'number') {
-      // Kafka answers what it could not look up with an empty list, and what it could not read with none.
-      answers.push({ ...failed(one, found, null), abortedTransactions: [], currentLeader: tellsLeader.has(found) ? options.leaderOf(one) : null });
+      // Kafka answers what is in no metadata with an empty list, and what it could not read with none.
+      const isUnknown = found === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION || found === ErrorCode.UNKNOWN_TOPIC_ID;
+      answers.push({ ...failed(one, found, null), abortedTransactions: isUnknown ? [] : null, currentLeader: tellsLeader.has(found) ? options.leaderOf(one) : null });
       mustAnswer = true;
       continue;
     }
