@@ -20,6 +20,8 @@ export interface PartContext {
 
 export interface Part {
   readonly name: string;
+  /** Runs when all others have ended, and beside none: it looks at the clock. */
+  readonly alone?: boolean;
   /** Downloads and builds, so that nothing is compiled while tests that look at the clock run. Throws `Missing` when a tool cannot be had. */
   setUp(context: PartContext): Promise<void>;
   run(context: PartContext): Promise<readonly Result[]>;

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BrokerKind } from '../../bench/broker-process.ts';
+import { clusterParts } from './cluster.ts';
 import { javaPart } from './java.ts';
 import { kcatPart } from './kcat.ts';
 import { Missing, type Part, type Result } from './part.ts';
@@ -46,7 +47,7 @@ async function main(): Promise<number> {
   const elapsed = () => `${((performance.now() - startedMs) / 1000).toFixed(0)} s`;
   const count = { pass: 0, fail: 0, skip: 0 };
   const only = new RegExp(values.only);
-  const parts = [kcatPart, ...suiteParts, javaPart].filter((part) => only.test(part.name));
+  const parts = [kcatPart, ...suiteParts, javaPart, ...clusterParts].filter((part) => only.test(part.name));
   const skipPart = (part: Part, why: string) => {
     count.skip++;
     say(`${part.name}: skipped: ${why}`);
@@ -71,7 +72,7 @@ async function main(): Promise<number> {
     }
   }
   say(`set up after ${elapsed()}`);
-  await inLanes(ready, Number(values.jobs), async (part) => {
+  const runPart = async (part: Part): Promise<void> => {
     const beganMs = performance.now();
     const results: readonly Result[] = await part
       .run(context(part))
@@ -85,7 +86,9 @@ async function main(): Promise<number> {
     const reasons = Map.groupBy(of('skip'), (each) => each.note ?? '');
     for (const [note, skipped] of reasons) say(`  skipped ${skipped.length}: ${note}: ${skipped.map((each) => each.test).join(', ')}`);
     for (const { test, note } of of('pass')) if (note) say(`  ${part.name}: ${test}: ${note}`);
-  });
+  };
+  await inLanes(ready.filter(({ alone }) => !alone), Number(values.jobs), runPart);
+  await inLanes(ready.filter(({ alone }) => alone), 1, runPart);
   say(`after ${elapsed()}${count.fail > 0 || values.keep ? `; logs in ${dir}` : ''}`);
   if (count.fail === 0 && !values.keep && !values.dir) rmSync(dir, { recursive: true, force: true });
   say(`${count.pass} passed, ${count.fail} failed, ${count.skip} skipped`);

@@ -4,12 +4,15 @@
  * or out of order, commits that went back, and records that the group read and that are not there (or others are) in the end.
  * Does not: harm the cluster.
  */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
 import type { ClusterProcesses } from '../../bench/cluster-process.ts';
 import { CommitHistory, History } from '../crash/history.ts';
 import { readAll, watched } from '../crash/progress.ts';
 import { seeded } from '../crash/seeded.ts';
-import { TOPIC, type Writer, javaWriter, kafkajsWriter, librdkafkaWriter, startCommitter } from '../crash/writers.ts';
+import { type CommitListener, TOPIC, type Writer, javaWriter, judging, kafkajsWriter, librdkafkaWriter } from '../crash/writers.ts';
 import { type ClusterAdmin, sleep } from './admin.ts';
 
 /** The programs of producers that are not written in JavaScript; null leaves one out. */
@@ -36,6 +39,7 @@ export interface LoadOptions {
 const REQUEST_TIMEOUT_MS = 2_000;
 const VALUE_BYTES_MAX = 20_000;
 const KAFKAJS_WRITERS = 2;
+const COMMITTER_STOP_MS = 10_000;
 /** What of a value names the record. */
 const NAME_CHARS = 40;
 /**
@@ -104,7 +108,7 @@ export class Load {
     for (let i = 0; i < KAFKAJS_WRITERS; i++) this.#writers.push(await kafkajsWriter({ ...common, name: `kafkajs${i}`, random: seeded(random.below(2 ** 31)) }));
     if (programs.librdkafka !== null) this.#writers.push(librdkafkaWriter({ ...common, name: 'librdkafka', program: programs.librdkafka }));
     if (programs.java !== null) this.#writers.push(javaWriter({ ...common, name: 'java', java: programs.java }));
-    await this.#startCommitter();
+    this.#startCommitter();
     // Harm comes after everybody's first record everywhere: a broker takes whatever sequence number a producer that it does not know comes with, and when a
     // leader moves between a Java producer's first two batches the second is taken for the first, which is then out of order for ever (seen with Kafka 4.3.1).
     await this.#until(() => this.#begun.size === this.#writers.length * this.partitions, this.#options.stallMsMax, () => `only these have begun: ${[...this.#begun].join(', ')}`);
@@ -112,21 +116,45 @@ export class Load {
   }
 
   /** A member that the group has given up (its session ended while it could not reach the coordinator) begins anew: kafkajs leaves that to its user. */
-  async #startCommitter(): Promise<void> {
-    const gone = (error: Error) => {
-      if (this.#stopping) return;
-      this.committersGone.push(error.message);
-      this.#committer?.stop().catch(() => {});
-      this.#startCommitter().catch((again: Error) => {
-        this.#failure ??= again;
-      });
+  #startCommitter(): void {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'committer.ts'), (this.config.brokers as string[]).join(','), String(REQUEST_TIMEOUT_MS)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.stdin.on('error', () => {});
+    const listener = judging(this.commits, this.violations);
+    createInterface({ input: child.stdout }).on('line', (line) => this.#heard(line, listener));
+    const exited = new Promise<void>((done) =>
+      child.once('close', () => {
+        process.off('exit', kill);
+        done();
+        if (!this.#stopping) this.#startCommitter();
+      }),
+    );
+    this.#committer = {
+      async stop() {
+        child.stdin.end();
+        const timer = setTimeout(kill, COMMITTER_STOP_MS);
+        await exited;
+        clearTimeout(timer);
+      },
     };
-    this.#committer = await startCommitter(this.config, this.commits, this.violations, gone, (partition, offset, value) => {
+  }
+
+  #heard(line: string, listener: CommitListener): void {
+    const [what, first, second, ...rest] = line.split(' ');
+    const partition = Number(first),
+      offset = Number(second);
+    if (what === 'batch') listener.began(partition, offset);
+    else if (what === 'attempt') listener.attempt(partition, offset);
+    else if (what === 'committed') listener.acknowledge(partition, offset);
+    else if (what === 'late') listener.late();
+    else if (what === 'gone') this.committersGone.push(line);
+    else if (what === 'read') {
       const before = this.#read[partition]!.get(offset),
-        now = value.slice(0, NAME_CHARS);
+        now = rest.join(' ').slice(0, NAME_CHARS);
       if (before !== undefined && before !== now) this.violations.push(`read twice: ${partition}/${offset} was ${before} and then ${now}`);
       this.#read[partition]!.set(offset, now);
-    });
+    } else this.#failure ??= new Error(`the committer says: ${line}`);
   }
 
   get acknowledged(): number {
@@ -193,7 +221,7 @@ export class Load {
     this.#stopping = true;
     await this.#watched(Promise.all(this.#writers.map((writer) => writer.stop())));
     // What the group has not read yet shows nothing that reading everything does not.
-    await Promise.race([this.#committer!.stop(), sleep(10_000)]);
+    await this.#committer!.stop();
     const least = this.commits.snapshot();
     this.violations.push(...this.commits.violations(least, await this.#committed()));
     const log = await readAll(this.config, TOPIC, this.partitions, this.#options.stallMsMax);

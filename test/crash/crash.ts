@@ -9,7 +9,7 @@ import { type BrokerKind, type BrokerProcess, freePort, logTail, startBrokerProc
 import { CommitHistory, History } from './history.ts';
 import { readAll, watched } from './progress.ts';
 import { seeded } from './seeded.ts';
-import { GROUP, SESSION_TIMEOUT_MS, TOPIC, type Writer, kafkajsWriter, librdkafkaWriter, startCommitter } from './writers.ts';
+import { GROUP, SESSION_TIMEOUT_MS, TOPIC, type Writer, judging, kafkajsWriter, librdkafkaWriter, startCommitter } from './writers.ts';
 
 export interface CrashOptions {
   readonly kind: BrokerKind;
@@ -83,7 +83,7 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
   const common = { config, partitions, history, fail };
   for (let i = 0; i < options.writers; i++) writers.push(await kafkajsWriter({ ...common, name: `kafkajs${i}`, random: seeded(random.below(2 ** 31)) }));
   if (options.librdkafka) writers.push(librdkafkaWriter({ ...common, name: 'librdkafka', program: options.librdkafka }));
-  const committer = await startCommitter(config, commits, violations, fail);
+  const committer = await startCommitter(config, judging(commits, violations), fail);
 
   const watch = (running: BrokerProcess) => ({
     stallMsMax: options.stallMsMax,

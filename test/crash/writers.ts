@@ -178,11 +178,33 @@ function numberingWriter({ name, partitions, history, fail, anyOrder = false }: 
   };
 }
 
+/** Who hears what a committer does. */
+export interface CommitListener {
+  /** The next batch of a partition begins at this offset. */
+  began(partition: number, offset: number): void;
+  attempt(partition: number, offset: number): void;
+  acknowledge(partition: number, offset: number): void;
+  /** The last attempt got no answer in time and is made again. */
+  late(): void;
+}
+
+/** Tells a history, and finds the group sent back behind what was acknowledged. */
+export function judging(commits: CommitHistory, violations: string[]): CommitListener {
+  return {
+    began(partition, offset) {
+      const least = commits.snapshot().get(partition) ?? 0;
+      if (!commits.mayBe(partition, offset, least)) violations.push(`sent back: the group reads partition ${partition} from ${offset} after ${least} was acknowledged`);
+    },
+    attempt: (partition, offset) => commits.attempt(partition, offset),
+    acknowledge: (partition, offset) => commits.acknowledge(partition, offset),
+    late: () => commits.late(),
+  };
+}
+
 /** A consumer in a group that commits after every batch, and never may be sent back behind what was acknowledged. */
 export async function startCommitter(
   config: KafkaConfig,
-  commits: CommitHistory,
-  violations: string[],
+  listener: CommitListener,
   fail: (error: Error) => void,
   read: (partition: number, offset: number, value: string) => void = () => {},
 ): Promise<{ stop(): Promise<void> }> {
@@ -198,21 +220,19 @@ export async function startCommitter(
     if (!payload.restart) fail(new Error(`the consumer gave up: ${payload.error.message}`));
   });
   consumer.on(consumer.events.REQUEST_TIMEOUT, ({ payload }) => {
-    if (payload.apiName === 'OffsetCommit') commits.late();
+    if (payload.apiName === 'OffsetCommit') listener.late();
   });
   await consumer.connect();
   await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
   await consumer.run({
     autoCommit: false,
     eachBatch: async ({ batch }) => {
-      const least = commits.snapshot().get(batch.partition) ?? 0;
-      if (!commits.mayBe(batch.partition, Number(batch.messages[0]!.offset), least))
-        violations.push(`sent back: the group reads partition ${batch.partition} from ${batch.messages[0]!.offset} after ${least} was acknowledged`);
+      listener.began(batch.partition, Number(batch.messages[0]!.offset));
       for (const message of batch.messages) read(batch.partition, Number(message.offset), message.value?.toString() ?? 'null');
       const next = Number(batch.messages.at(-1)!.offset) + 1;
-      commits.attempt(batch.partition, next);
+      listener.attempt(batch.partition, next);
       await consumer.commitOffsets([{ topic: TOPIC, partition: batch.partition, offset: String(next) }]);
-      commits.acknowledge(batch.partition, next);
+      listener.acknowledge(batch.partition, next);
     },
   });
   return { stop: () => consumer.disconnect() };

@@ -1,0 +1,48 @@
+/** Three nodes harmed, and ottla with Apache Kafka in one cluster: the quick forms of `npm run test:cluster` and `npm run test:mixed`, as parts of the client tests. */
+import { join } from 'node:path';
+import { referenceDir } from '../../bench/broker-process.ts';
+import { command } from '../../bench/command.ts';
+import { Missing, type Part, type PartContext, type Result, need } from './part.ts';
+
+const TIMEOUT_MS = 900_000;
+
+/** Exported for its test. The lines of test/cluster/run.ts and test/mixed/run.ts: "passed NAME...: ...", "FAILED NAME: ...", "skipped NAME: WHY", facts and violations below them. */
+export function resultsOf(output: string): Result[] {
+  const results: Result[] = [];
+  const notes = new Map<number, string[]>();
+  for (const line of output.split('\n')) {
+    const [, how, test, rest] = /^(passed|FAILED|skipped) (.+?): (.*)$/.exec(line) ?? [];
+    if (how !== undefined) {
+      const seconds = Number(/ in (\d+) s|^(\d+) s/.exec(rest!)?.slice(1).find(Boolean) ?? 0);
+      results.push({ test: test!, outcome: how === 'passed' ? 'pass' : how === 'FAILED' ? 'fail' : 'skip', seconds });
+      notes.set(results.length - 1, [rest!]);
+    } else if (line.startsWith('  ')) notes.get(results.length - 1)?.push(line.trim());
+  }
+  return results.map((result, at) => ({ ...result, note: notes.get(at)!.slice(0, 20).join('; ') }));
+}
+
+function clusterPart(name: string, script: string, words: (context: PartContext) => readonly string[], setUp: () => void): Part {
+  return {
+    name,
+    alone: true,
+    setUp: async () => setUp(),
+    async run(context) {
+      const { stdout, stderr, status } = await command(process.execPath, [join(import.meta.dirname, '..', script), '--quick', ...words(context)], { anyStatus: true, timeoutMs: TIMEOUT_MS });
+      const results = resultsOf(stdout);
+      if (results.length === 0 || (status !== 0 && !results.some(({ outcome }) => outcome === 'fail'))) throw new Error(`ended with ${status}:\n${(stdout + stderr).slice(-4000)}`);
+      return results;
+    },
+  };
+}
+
+export const clusterParts: readonly Part[] = [
+  clusterPart('cluster', 'cluster/run.ts', ({ kind }) => ['--kind', kind, '--rate', '500'], () => {}),
+  clusterPart('mixed', 'mixed/run.ts', ({ kind }) => ['--ours', kind, '--rate', '300'], () => {
+    need('java', 'mvn');
+    try {
+      referenceDir();
+    } catch (error) {
+      throw new Missing((error as Error).message);
+    }
+  }),
+];
