@@ -12,7 +12,7 @@ const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root
 const listed = listing(root);
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 const bundle = await rolldown({
-  input: { cli: join(root, 'src/cli.ts'), 'cluster-node': join(root, 'src/cli/cluster-node.ts'), index: join(root, 'src/index.ts') },
+  input: { cli: join(root, 'src/cli.ts'), 'cluster-thread': join(root, 'src/cli/cluster-thread.ts'), index: join(root, 'src/index.ts') },
   platform: 'node',
   external: [/^node:/, ...Object.keys({ ...dependencies, ...optionalDependencies }).map((name) => new RegExp(`^${name}(/|$)`))],
 });

@@ -3,6 +3,8 @@
  *
  *     to it    leave  stop
  *     from it  ready {bootstrapServers}  failed {line, exitCode}  fatal {line}  left  stopped {line}  log {level, line}
+ *
+ * Does not read the command line or take signals: the main thread does.
  */
 import module from 'node:module';
 import { Broker } from '../broker.ts';
@@ -28,7 +30,6 @@ export type NodeReport =
   | { readonly type: 'stopped'; readonly line: string | null }
   | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly line: string };
 
-module.enableCompileCache();
 const thread = thisThread()!;
 const task = thread.data as unknown as NodeTask;
 const report = (message: NodeReport): void => thread.send(message as unknown as Message);

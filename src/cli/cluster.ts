@@ -152,6 +152,6 @@ class NodeThread {
 /** Beside this module as a source; put together, modules that are loaded late lie one directory deeper than entries. */
 function entry(): URL {
   const own = import.meta.url;
-  if (own.endsWith('.ts')) return new URL('./cluster-node.ts', own);
-  return new URL(own.includes('/chunks/') ? '../cluster-node.js' : './cluster-node.js', own);
+  if (own.endsWith('.ts')) return new URL('./cluster-thread.ts', own);
+  return new URL(own.includes('/chunks/') ? '../cluster-thread.js' : './cluster-thread.js', own);
 }
