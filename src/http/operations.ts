@@ -5,8 +5,8 @@
  *     /readyz    200 when clients can use the node, else 503 and the reasons, one a line
  *     /metrics   Prometheus text
  *
- * Promises: none of it waits, or touches the disk or another node. Being scraped costs at most a fifth of the processor: whoever asks faster than that gets what the one before
- * got. Does not authenticate: the port is for the operators' network.
+ * Promises: none of it waits, or touches the disk or another node. Being scraped costs at most a fifth of the processor in the long run: whoever asks faster than that gets what
+ * the one before got. Does not authenticate: the port is for the operators' network.
  */
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -22,8 +22,9 @@ export interface OperationsOptions {
   readonly unready: () => readonly string[];
 }
 
-/** The share of time that scrapes may take is one in so many. */
+/** The share of time that scrapes may take is one in so many, and they may take this much at once. */
 const SCRAPE_SHARE = 5;
+const SCRAPE_CREDIT_MS = 500;
 const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
 export function operationsServer({ runtime, log, metrics, unready }: OperationsOptions): HttpServer {
@@ -40,15 +41,18 @@ function readiness(reasons: readonly string[]): HttpAnswer {
   return reasons.length === 0 ? plain(200, 'ready') : plain(503, reasons.join('\n'));
 }
 
+/** Out of a credit of time that fills at its share of the time that passes. */
 function sparingly(clock: { monotonicMs(): number }, make: Route): Route {
   let last: HttpAnswer | undefined;
-  let freshUntilMs = -Infinity;
+  let creditMs = SCRAPE_CREDIT_MS;
+  let atMs = clock.monotonicMs();
   return () => {
     const startMs = clock.monotonicMs();
-    if (last !== undefined && startMs < freshUntilMs) return last;
+    creditMs = Math.min(SCRAPE_CREDIT_MS, creditMs + (startMs - atMs) / SCRAPE_SHARE);
+    atMs = startMs;
+    if (last !== undefined && creditMs <= 0) return last;
     last = make();
-    const endMs = clock.monotonicMs();
-    freshUntilMs = endMs + (endMs - startMs) * (SCRAPE_SHARE - 1);
+    creditMs -= clock.monotonicMs() - startMs;
     return last;
   };
 }
