@@ -233,8 +233,9 @@ export class RaftDriver {
     for (const [token] of this.#asked) this.#reply(token, this.#ownReply(ErrorCode.BROKER_NOT_AVAILABLE));
   }
 
+  /** Until somebody else leads: the vote of the one that leaves may be what that takes. */
   #heard(): Promise<void> {
-    const isDone = (): boolean => this.#failed !== undefined || this.#state.role.name !== 'resigned' || this.#isHeardByAll();
+    const isDone = (): boolean => this.#failed !== undefined || !this.#isAwaited();
     if (isDone()) return Promise.resolve();
     return new Promise((resolve) => {
       const { onStep } = this;
@@ -248,13 +249,14 @@ export class RaftDriver {
     });
   }
 
-  /** Or not reached: who is down needs not hear of it. */
-  #isHeardByAll(): boolean {
-    const { role, connections, config, voters } = this.#state;
-    if (role.name !== 'resigned') return true;
-    return role.unheard.every((id) => {
-      const endpoint = endpointOn(voters.find((voter) => voter.id === id)?.endpoints ?? [], config.listenerName);
-      return endpoint === undefined || connections.get(`${endpoint.host}:${endpoint.port}`)?.name === 'backingOff';
+  /** False when nobody is led any more, or nobody is there: who is down needs not hear of it. */
+  #isAwaited(): boolean {
+    const { role, connections, config, voters, nodeId, election } = this.#state;
+    if (role.name === 'unattached') return election.votedId >= 0;
+    if (role.name !== 'resigned') return false;
+    return voters.some(({ id, endpoints }) => {
+      const endpoint = id === nodeId ? undefined : endpointOn(endpoints, config.listenerName);
+      return endpoint !== undefined && connections.get(`${endpoint.host}:${endpoint.port}`)?.name !== 'backingOff';
     });
   }
 

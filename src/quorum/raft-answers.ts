@@ -264,7 +264,7 @@ export function followHighWatermark(turn: Turn): void {
   turn.effects.push({ type: 'highWatermark', offset });
 }
 
-/** Whether another fetch may be sent: what a fetch asks for next, it says to have on disk. */
-export function isAllDurable({ config, durableOffset, logEndOffset }: RaftState): boolean {
-  return !config.canVote || durableOffset >= logEndOffset;
+/** Whether another fetch may be sent: what a fetch asks for next, it says to have on disk. Nor would it know the high watermark that it has been told. */
+export function isAllDurable({ durableOffset, logEndOffset }: RaftState): boolean {
+  return durableOffset >= logEndOffset;
 }

@@ -150,7 +150,7 @@ describe('what is committed', () => {
     quorum.subscribe(async ({ topicsCreated, image, before }: MetadataChanges) => {
       expect(image.offset).toBeGreaterThan(before.offset);
       expect(quorum.image()).toBe(image);
-      log.push(`begin ${topicsCreated.map((topic) => topic.name).join(' ')}`);
+      log.push(`begin ${topicsCreated.map((topic) => topic.name).sort().join(' ')}`);
       await new Promise<void>((resolve) => (release = resolve));
       log.push('end');
     });
