@@ -41,7 +41,8 @@ export function registerBroker(
   }
   const existing = image.brokers.get(request.brokerId);
   const isNewIncarnation = existing?.incarnationId !== request.incarnationId;
-  if (existing !== undefined && hasSession && isNewIncarnation) {
+  // One that was about to leave has left, if not as it should: its next life need not wait for its session to end, as it must in Kafka.
+  if (existing !== undefined && hasSession && isNewIncarnation && !existing.inControlledShutdown) {
     throw new KafkaError(
       ErrorCode.DUPLICATE_BROKER_REGISTRATION,
       'Another broker is registered with that broker id. If the broker was recently restarted this should self-resolve once the heartbeat manager expires the broker\'s session.',

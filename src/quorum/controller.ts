@@ -256,6 +256,7 @@ export class Controller {
     const appended = this.#append(records);
     this.#sessions.heard(brokerId, { epoch: brokerEpoch, metadataOffset: currentMetadataOffset, fenced: answer.isFenced });
     if (answer.inControlledShutdown) this.#sessions.beginShutdown(brokerId, appended.lastOffset);
+    if (answer.shouldShutDown) this.#sessions.release(brokerId);
     await appended.committed;
     return answer;
   }

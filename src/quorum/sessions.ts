@@ -65,6 +65,15 @@ export class BrokerSessions {
     if (session !== undefined) session.contactMs = Infinity;
   }
 
+  /**
+   * The broker was told that it may stop. Kafka keeps its session, so that one that is back at once is refused as a second broker of that id until the
+   * session times out; nobody can mistake it for the first, which has lost its fence and its epoch counts no more.
+   */
+  release(brokerId: number): void {
+    const session = this.#sessions.get(brokerId);
+    if (session !== undefined) session.contactMs = undefined;
+  }
+
   isLive(brokerId: number, epoch: number): boolean {
     const session = this.#sessions.get(brokerId);
     return session?.epoch === epoch && session.contactMs !== undefined && !this.#isOver(session.contactMs);

@@ -1,6 +1,6 @@
 /** The world of the quorum's tests: a clock that moves only when told, seeded randomness, and a quorum of one over any disk. */
 import type { Logger } from '../../../src/runtime/logger.ts';
-import type { Runtime } from '../../../src/runtime/runtime.ts';
+import type { Runtime, Timer } from '../../../src/runtime/runtime.ts';
 import { Settings, type SettingInput } from '../../../src/settings.ts';
 import { formatDirectory } from '../../../src/quorum/bootstrap.ts';
 import type { Registration } from '../../../src/quorum/brokers.ts';
@@ -22,15 +22,45 @@ export class QuorumWorld {
   readonly runtime: Runtime;
   readonly settings: Settings;
   readonly lines: string[] = [];
+  readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
   failure: unknown;
   nowMs = 1_700_000_000_000;
 
   constructor(options: { disk?: Disk; settings?: Readonly<Record<string, SettingInput>>; seed?: number } = {}) {
     this.disk = options.disk ?? new MemoryDisk();
     const clock = { monotonicMs: () => this.nowMs, wallMs: () => this.nowMs };
-    const timers = { after: () => ({ cancel() {} }), soon: (run: () => void) => void setImmediate(run) };
+    const timers = { after: (delayMs: number, run: () => void) => this.#after(delayMs, run), soon: (run: () => void) => void setImmediate(run) };
     this.runtime = { clock, timers, random: seededRandom(options.seed ?? 1), disk: this.disk, network: undefined as never };
     this.settings = Settings.from({ production: true, values: { 'node.id': NODE_ID, ...options.settings } });
+  }
+
+  /** Lets time pass: timers fire at their times, and what follows from each is done before the next. */
+  async pass(ms: number): Promise<void> {
+    const endMs = this.nowMs + ms;
+    for (;;) {
+      const next = [...this.#timers].filter(({ atMs }) => atMs <= endMs).sort((left, right) => left.atMs - right.atMs)[0];
+      if (next === undefined) break;
+      this.#timers.delete(next);
+      this.nowMs = Math.max(this.nowMs, next.atMs);
+      next.run();
+      await this.settle();
+    }
+    this.nowMs = endMs;
+  }
+
+  /** Time passes and nobody notices: the process stood still. */
+  standStill(ms: number): void {
+    this.nowMs += ms;
+  }
+
+  async settle(): Promise<void> {
+    for (let turn = 0; turn < 6; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #after(delayMs: number, run: () => void): Timer {
+    const timer = { atMs: this.nowMs + delayMs, run };
+    this.#timers.add(timer);
+    return { cancel: () => void this.#timers.delete(timer) };
   }
 
   get logger(): Logger {
