@@ -140,7 +140,7 @@ export class Broker implements Node {
       for (const { logs } of directories.all) for (const problem of logs.problems) logger.warn(`${logs.path}: ${problem}`);
       const metrics = new Metrics({ seriesMax: settings.get('ottla.metrics.series') });
       if (options.processUse !== undefined) registerProcessMetrics(metrics, options.processUse);
-      const broker: Broker = new Broker({ runtime, settings, nodeId, logger, turn, directories, server, listeners, roles, metrics });
+      const broker: Broker = new Broker({ runtime, settings, nodeId, logger, turn, directories, server, listeners, roles, metrics, onFatal });
       undo.push(() => broker.#abandon());
       // Before the node is ready, for what it is asked most is whether it is.
       await broker.#listenHttp(settings.get('ottla.http'));
@@ -169,7 +169,7 @@ export class Broker implements Node {
 
   private constructor(options: {
     runtime: Runtime; settings: Settings; nodeId: number; logger: Logger; turn: Turn; directories: OpenedDirectories; server: Server; listeners: NodeListeners; roles: Roles;
-    metrics: Metrics;
+    metrics: Metrics; onFatal: (error: unknown) => void;
   }) {
     const { runtime, settings, nodeId, logger, directories, roles, metrics } = options;
     this.runtime = runtime;
@@ -209,7 +209,7 @@ export class Broker implements Node {
       runtime, nodeId, logger, turn: options.turn, directories, image, settings: () => this.settings, metrics,
       ensureTopics: (names) => this.ensureTopics(names),
       peerOf: (id, lane) => this.#peers.broker(id, lane), controllerChannel: this.controllerChannel, brokerEpoch: () => this.brokerEpoch,
-      onDirectoryFailed: () => this.#lifecycle.tellSoon(),
+      onDirectoryFailed: () => this.#lifecycle.tellSoon(), onFatal: options.onFatal,
     });
     this.#metrics = metrics;
     this.#countChanges = registerNodeMetrics(metrics, this.#view());
@@ -419,9 +419,18 @@ export class Broker implements Node {
 
   async #leave(): Promise<void> {
     if (!this.roles.isBroker || !this.#staticSettings.get('controlled.shutdown.enable')) return;
-    if (!this.image().aliveBrokers().some((broker) => broker.id !== this.nodeId)) return;
+    // Where nobody is left to take over, as when a whole cluster stops, there is nothing to give and maybe nobody to answer.
+    const hasHeirs = (image: MetadataImage): boolean => [...image.brokers.keys()].some((id) => id !== this.nodeId && image.isActive(id));
+    if (!hasHeirs(this.image())) return;
+    let isLast = false;
+    const unsubscribe = this.quorum.subscribe(({ image }) => {
+      if (hasHeirs(image)) return;
+      isLast = true;
+      this.#lifecycle.endLeave();
+    });
     const hasLeave = await this.#lifecycle.leave({ timeoutMs: LEAVE_MS_MAX, silenceMs: LEAVE_SILENCE_MS_MAX });
-    if (!hasLeave) this.logger.warn('stops without the leave of the controller: it does not answer, or leaderships stay');
+    unsubscribe();
+    if (!hasLeave && !isLast) this.logger.warn('stops without the leave of the controller: it does not answer, or leaderships stay');
   }
 
   /** Stops serving and closes everything. Rejects when the disk failed while closing. Twice is once. */

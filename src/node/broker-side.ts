@@ -41,6 +41,7 @@ export interface BrokerSideOptions {
   /** In force now. */
   readonly settings: () => Settings;
   readonly image: () => MetadataImage;
+  readonly onFatal: (error: unknown) => void;
   /** A log directory is offline: heartbeats have something to tell. */
   readonly onDirectoryFailed: () => void;
   readonly ensureTopics: (names: readonly string[]) => Promise<void>;
@@ -71,7 +72,7 @@ export class BrokerSide {
     this.producerIds = new ProducerIds(() => this.#allocateProducerIds());
     this.replicas = new Replicas({
       runtime, directories: directories.all, nodeId, turn, logger, settings, metrics,
-      peerOf: options.peerOf, controller: options.controllerChannel, brokerEpoch: options.brokerEpoch, onDirectoryFailed: options.onDirectoryFailed,
+      peerOf: options.peerOf, controller: options.controllerChannel, brokerEpoch: options.brokerEpoch, onDirectoryFailed: options.onDirectoryFailed, onBug: options.onFatal,
       onLeadershipChange: (partition, role) => this.#roleChanged(partition, role),
     });
     this.groups = new GroupCoordinator({
@@ -121,7 +122,7 @@ export class BrokerSide {
 
   /** Those who wait are answered, and nothing that waits is begun any more. */
   wakeAll(): void {
-    for (const partition of this.replicas.partitions()) partition.wakeWatchers();
+    this.replicas.stopWaiting();
     this.groups.close();
   }
 

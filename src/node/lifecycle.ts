@@ -141,6 +141,11 @@ export class BrokerLifecycle {
     });
   }
 
+  /** Nothing can come of the leave that was asked for. */
+  endLeave(): void {
+    this.#mayLeave.resolve(false);
+  }
+
   #silence: { timer: Timer | null; readonly ms: number } | null = null;
 
   #heard(): void {

@@ -53,6 +53,8 @@ export interface PartitionNode {
   propose(partition: Partition, proposal: Proposal): void;
   /** The replica has begun to lead its epoch, or is to follow, or is no leader for want of one. */
   roleChanged(partition: Partition): void;
+  /** Something that cannot be was found: the node must end. Without it the error is thrown where nobody catches it. */
+  onBug?(error: unknown): void;
 }
 
 /** A follower's fetch of this partition. */
@@ -195,9 +197,9 @@ export class Partition implements TurnOwner, Watched {
     const { leaderEpoch } = this.#state;
     if (!goesOn && (this.#cutting !== null || this.log.queuedBytes > 0)) {
       const under = this.#cutting ?? this.log.write();
-      void under.then(() => {
+      under.then(() => {
         if (this.#isChosen && this.#state.leaderEpoch === leaderEpoch && this.#leadingEpoch !== leaderEpoch) this.#lead(false);
-      });
+      }, this.#bug);
       return;
     }
     this.#leadingEpoch = leaderEpoch;
@@ -271,8 +273,8 @@ export class Partition implements TurnOwner, Watched {
       return;
     }
     this.#writing = true;
-    // A disk that refuses is told by `onWriteFailed`: what rejects here is a bug, and is left to end the process.
-    void this.log.write().then(this.#wrote);
+    // A disk that refuses is told by `onWriteFailed`: what rejects here is a bug.
+    this.log.write().then(this.#wrote, this.#bug);
   }
 
   /**
@@ -462,6 +464,11 @@ export class Partition implements TurnOwner, Watched {
     this.#failWaiters(errorCode);
     this.wakeWatchers();
   }
+
+  readonly #bug = (error: unknown): void => {
+    if (this.#node.onBug === undefined) throw error;
+    this.#node.onBug(error);
+  };
 
   readonly #wrote = (): void => {
     this.#writing = false;

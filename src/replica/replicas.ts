@@ -54,6 +54,8 @@ export interface ReplicasOptions {
   readonly controller: PeerChannel;
   /** -1 before this node is registered. */
   readonly brokerEpoch: () => number;
+  /** Something that cannot be was found. */
+  readonly onBug?: (error: unknown) => void;
   /** One of `offlineLogDirs` is new. */
   readonly onDirectoryFailed?: () => void;
   /** The replica has begun to lead, in its present leader epoch, or it leads no more. */
@@ -89,6 +91,7 @@ export class Replicas {
   #image: MetadataImage | null = null;
   #shrinkTimer: Timer | null = null;
   #closed = false;
+  #stopsWaiting = false;
 
   constructor(options: ReplicasOptions) {
     this.#options = options;
@@ -128,6 +131,7 @@ export class Replicas {
       mayJoin: (id) => this.#image?.isActive(id) === true,
       propose: (partition, proposal) => this.#alterPartitions.propose(partition, proposal),
       roleChanged: (partition) => this.#roleChanged(partition),
+      ...(options.onBug !== undefined && { onBug: options.onBug }),
     };
     for (const { logs } of options.directories) logs.onOffline = (error) => this.#directoryFailed(logs, error);
   }
@@ -438,6 +442,16 @@ export class Replicas {
     }
     if (recovery.batchesCorrupt > 0) logger.error(`${name}: ${recovery.batchesCorrupt} batches that were flushed are not what was written`);
     if (recovery.lostFlushed) logger.error(`${name}: ends at offset ${logEndOffset}, before what had been flushed`);
+  }
+
+  /** The node stops: nobody waits for data any more, neither who does now nor who comes later. */
+  stopWaiting(): void {
+    this.#stopsWaiting = true;
+    for (const partition of this.partitions()) partition.wakeWatchers();
+  }
+
+  get stopsWaiting(): boolean {
+    return this.#stopsWaiting;
   }
 
   /** Ends every wait and stops the housekeeping. The directories are their owner's to close. */

@@ -22,13 +22,13 @@ export interface World {
 
 export const runtime = nodeRuntime();
 
-export async function startWorld(options: { set?: readonly string[]; disk?: MemoryDisk; clusterId?: string } = {}): Promise<World> {
+export async function startWorld(options: { set?: readonly string[]; disk?: MemoryDisk; clusterId?: string; onFatal?: (error: unknown) => void } = {}): Promise<World> {
   const disk = options.disk ?? new MemoryDisk({ nowMs: () => Date.now() });
   const lines: string[] = [];
   const log = (line: string) => void lines.push(line);
   const logger: Logger = { info: log, warn: log, error: log };
   const broker = await Broker.start({
-    runtime: { ...runtime, disk }, dataDir: '/data', logger, clusterId: options.clusterId,
+    runtime: { ...runtime, disk }, dataDir: '/data', logger, clusterId: options.clusterId, onFatal: options.onFatal,
     settings: Settings.from({ set: ['listeners=PLAINTEXT://127.0.0.1:0', ...(options.set ?? [])] }),
   });
   const port = broker.ports.get('PLAINTEXT')!;

@@ -1,4 +1,5 @@
 /** Whole brokers in this process: what is promised to clients, to the next start, and to whoever runs out of room. */
+import { AssertionError } from 'node:assert';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ErrorCode } from '../../protocol/errors.ts';
 import { encodeRequestFrame } from '../../protocol/frame.ts';
@@ -210,6 +211,33 @@ describe('a restart', () => {
     const second = await world({ disk });
     expect(disk.list('/data').filter((name) => name.startsWith('stranger'))).toEqual([expect.stringMatching(/^stranger-0\..*-stray$/)]);
     expect(second.lines.join()).toContain('put aside');
+  });
+});
+
+describe('the end', () => {
+  test('of a node is not held up by a fetch that finds nothing after the others were woken', async () => {
+    const { connect, broker } = await world();
+    const client = await connect();
+    await createTopic(client, 't');
+    broker.replicas.stopWaiting();
+    expect((await fetch(client, 't', 0, { maxWaitMs: 600_000 })).errorCode).toBe(ErrorCode.NONE);
+  });
+
+  test('is told where a bug is found in writing a log', async () => {
+    const bugs: unknown[] = [];
+    const { connect, broker } = await world({ onFatal: (error) => bugs.push(error) });
+    const client = await connect();
+    await createTopic(client, 't');
+    const bug = new AssertionError({ message: 'offsets went backwards' });
+    const partition = broker.replicas.find('t', 0);
+    if (typeof partition === 'number') throw new Error('there is no t-0');
+    const write = partition.log.write.bind(partition.log);
+    partition.log.write = async () => {
+      await write();
+      throw bug;
+    };
+    await produce(client, 't', batchOf('x'));
+    expect(bugs).toEqual([bug]);
   });
 });
 
