@@ -9,6 +9,7 @@
 import module from 'node:module';
 import { Broker } from '../broker.ts';
 import { nodeRuntime } from '../runtime/node.ts';
+import { processFacts } from '../runtime/node-process.ts';
 import { thisThread } from '../runtime/node-threads.ts';
 import type { Message } from '../runtime/node-threads.ts';
 import { Settings } from '../settings.ts';
@@ -66,8 +67,10 @@ try {
     logger: { info: say('info'), warn: say('warn'), error: say('error') },
     onFatal: (error) => report({ type: 'fatal', line: explain(error).line }),
     aborted: abort.signal,
+    processUse: processFacts(),
   });
   report({ type: 'ready', bootstrapServers: broker.bootstrapServers });
+  if (broker.httpPort !== null) say('info')(`health, readiness and metrics on port ${broker.httpPort}`);
   module.flushCompileCache();
 } catch (error) {
   report({ type: 'failed', ...explain(error), isAborted: abort.signal.aborted });

@@ -129,7 +129,7 @@ function sourcesOf(options: Options, runtime: Runtime): SettingsSources {
     file: options.config === undefined ? undefined : { name: options.config, text: readConfig(runtime, options.config) },
     // A copy: what is handed to threads must be plain.
     environment: { ...process.env },
-    set: options.set,
+    set: options.http === undefined ? options.set : [...options.set, `ottla.http=${options.http}`],
     production: options.production,
   };
 }
@@ -137,10 +137,8 @@ function sourcesOf(options: Options, runtime: Runtime): SettingsSources {
 function readSettings(options: Options, runtime: Runtime): Settings {
   const sources = sourcesOf(options, runtime);
   const settings = Settings.from(sources);
-  const isMoved = options.port !== undefined || options.host !== undefined;
-  if (!isMoved && options.http === undefined) return settings;
-  const values = { ...(isMoved && { listeners: movedListeners(settings, options) }), ...(options.http !== undefined && { 'ottla.http': options.http }) };
-  return Settings.from({ ...sources, values });
+  if (options.port === undefined && options.host === undefined) return settings;
+  return Settings.from({ ...sources, values: { listeners: movedListeners(settings, options) } });
 }
 
 /** `--port` and `--host` speak of the first listener for clients; the others stay. */

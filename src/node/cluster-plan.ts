@@ -7,6 +7,8 @@
 import { loadMetaProperties } from '../../storage/meta-properties.ts';
 import { joinPath } from '../../storage/files.ts';
 import type { Disk } from '../../storage/disk.ts';
+import { parseHttpAddress } from '../http/http-address.ts';
+import type { HttpAddress } from '../http/http-address.ts';
 import type { Listener, Network } from '../runtime/runtime.ts';
 import { SettingError } from '../settings.ts';
 import type { SettingInput, Settings } from '../settings.ts';
@@ -57,6 +59,7 @@ export function clusterPlan({ nodes, host, ports, controllerPorts, given, produc
     ...(!production && { 'group.initial.rebalance.delay.ms': 0, 'controller.quorum.election.timeout.ms': ELECTION_TIMEOUT_MS }),
   };
   const missing = Object.fromEntries(Object.entries(defaults).filter(([name]) => !given.isSet(name as never)));
+  const http = given.get('ottla.http') === null ? null : parseHttpAddress(given.get('ottla.http')!);
   return ids.map((nodeId, index) => ({
     nodeId,
     directory: `node-${nodeId}`,
@@ -66,9 +69,15 @@ export function clusterPlan({ nodes, host, ports, controllerPorts, given, produc
       'process.roles': 'broker,controller',
       'controller.quorum.voters': voters,
       'controller.listener.names': 'CONTROLLER',
+      ...(http !== null && { 'ottla.http': httpTextOf(http, index) }),
       'listeners': [`PLAINTEXT://${host.includes(':') ? `[${host}]` : host}:${ports[index]!}`, `CONTROLLER://${CONTROLLER_HOST}:${controllerPorts[index]!}`],
     },
   }));
+}
+
+/** Of the first node as it was given; the others have the next ports. */
+function httpTextOf({ host, port }: HttpAddress, index: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port === 0 ? 0 : port + index}`;
 }
 
 /** The cluster that directories of an earlier run belong to; undefined when there is none yet. */
