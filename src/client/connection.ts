@@ -10,6 +10,7 @@ import { ApiVersions } from '../../protocol/messages/index.ts';
 import type { AnyMessage, Api, AnyApi, Input, Value } from '../../protocol/schema.ts';
 import { ConnectionError } from '../runtime/connection-error.ts';
 import { FrameCutter } from '../runtime/frames.ts';
+import type { FramePool } from '../runtime/frames.ts';
 import type { Network, Socket, Timer, Timers } from '../runtime/runtime.ts';
 
 export interface ConnectionOptions {
@@ -22,12 +23,25 @@ export interface ConnectionOptions {
   readonly requestTimeoutMs: number;
   /** A larger answer ends the connection. */
   readonly responseBytesMax: number;
+  /** Where the buffers of large answers come from; whoever asks with `lend` gives them back. */
+  readonly pool?: FramePool;
 }
+
+export interface AskOptions {
+  readonly versionMax?: number;
+  readonly timeoutMs?: number;
+  /** Told, before the answer is, how to give back the buffer that it lies in: once nobody looks at any bytes of it any more, or never. Not called where there is nothing to give back. */
+  readonly lend?: (giveBack: () => void) => void;
+}
+
+/** Answers up to this size are taken into a pooled buffer at their word: ten fetches' worth of a follower. */
+const POOLED_BYTES_MAX = 16 * 1024 * 1024;
 
 interface Waiting {
   readonly api: AnyApi;
   readonly version: number;
   readonly timer: Timer;
+  readonly lend: ((giveBack: () => void) => void) | undefined;
   resolve(body: unknown): void;
   reject(error: Error): void;
 }
@@ -39,9 +53,9 @@ export class ClientConnection {
   readonly #waiting = new Map<number, Waiting>();
   readonly #versions = new Map<number, { min: number; max: number }>();
   readonly #frames: FrameCutter;
-  readonly #take = (frame: Buffer): boolean => {
+  readonly #take = (frame: Buffer, pooled: Buffer | null): boolean => {
     if (frame.length < 4) this.#fail(`sent a frame of ${frame.length} bytes`);
-    else this.#answered(frame);
+    else this.#answered(frame, pooled);
     return this.#closed === undefined;
   };
   #nextCorrelationId = 1;
@@ -51,7 +65,8 @@ export class ClientConnection {
     this.#socket = socket;
     this.#options = options;
     this.address = addressText(options.host, options.port);
-    this.#frames = new FrameCutter({ frameBytesMax: options.responseBytesMax, limit: 'responseBytesMax' });
+    const { pool } = options;
+    this.#frames = new FrameCutter({ frameBytesMax: options.responseBytesMax, limit: 'responseBytesMax', ...(pool !== undefined && { pool, pooledBytesMax: POOLED_BYTES_MAX }) });
     socket.onData = (chunk) => this.#received(chunk);
     socket.room = () => this.#frames.room();
     socket.onClose = (error) => this.#end(new ConnectionError(`${this.address} closed the connection${error === undefined ? '' : `: ${error.message}`}`));
@@ -92,11 +107,11 @@ export class ClientConnection {
   request<Q extends AnyMessage, S extends AnyMessage>(
     api: Api<Q, S>,
     input: Input<Q>,
-    options: { versionMax?: number; timeoutMs?: number } = {},
+    options: AskOptions = {},
   ): Promise<Value<S>> {
     const common = this.versionOf(api);
     if (common === undefined) return Promise.reject(new ConnectionError(`${this.address} does not serve ${api.name}`));
-    return this.#send(api, Math.min(common, options.versionMax ?? common), input, options.timeoutMs ?? this.#options.requestTimeoutMs);
+    return this.#send(api, Math.min(common, options.versionMax ?? common), input, options.timeoutMs ?? this.#options.requestTimeoutMs, options.lend);
   }
 
   /** Sends a request that gets no answer (Produce with acks=0). */
@@ -118,7 +133,7 @@ export class ClientConnection {
     this.#end(new ConnectionError(`the connection to ${this.address} was closed`));
   }
 
-  #send<Q extends AnyMessage, S extends AnyMessage>(api: Api<Q, S>, version: number, input: Input<Q>, timeoutMs: number): Promise<Value<S>> {
+  #send<Q extends AnyMessage, S extends AnyMessage>(api: Api<Q, S>, version: number, input: Input<Q>, timeoutMs: number, lend?: (giveBack: () => void) => void): Promise<Value<S>> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const correlationId = this.#takeCorrelationId();
     const frame = encodeRequestFrame(api, version, { correlationId, clientId: this.#options.clientId }, input);
@@ -127,7 +142,7 @@ export class ClientConnection {
         this.#waiting.delete(correlationId);
         reject(new ConnectionError(`${this.address} did not answer ${api.name} within ${timeoutMs} ms`));
       });
-      this.#waiting.set(correlationId, { api, version, timer, resolve: resolve as (body: unknown) => void, reject });
+      this.#waiting.set(correlationId, { api, version, timer, lend, resolve: resolve as (body: unknown) => void, reject });
       this.#socket.write(frame);
     });
   }
@@ -162,14 +177,17 @@ export class ClientConnection {
     }
   }
 
-  #answered(frame: Buffer): void {
+  #answered(frame: Buffer, pooled: Buffer | null): void {
     const correlationId = decodeCorrelationId(frame);
     const waiting = this.#waiting.get(correlationId);
     if (waiting === undefined) return; // Its time was up.
     this.#waiting.delete(correlationId);
     waiting.timer.cancel();
     try {
-      waiting.resolve(this.#decode(waiting, frame));
+      const body = this.#decode(waiting, frame);
+      const { pool } = this.#options;
+      if (pooled !== null && pool !== undefined) waiting.lend?.(() => pool.give(pooled));
+      waiting.resolve(body);
     } catch (error) {
       waiting.reject(new ConnectionError(`${this.address} sent a malformed answer to ${waiting.api.name}: ${(error as Error).message}`, { cause: error }));
       this.#fail('sent a malformed answer');

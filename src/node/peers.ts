@@ -5,6 +5,7 @@
  * fetch) holds up those behind it. A broker that comes back under another address is asked there; one that is gone loses its connections.
  * Does not repeat requests, and knows no leader.
  */
+import { BufferPool } from '../../storage/buffer-pool.ts';
 import { Peer, PEER_DEFAULTS } from '../peer/peer.ts';
 import type { PeerAddress } from '../peer/peer.ts';
 import type { MetadataChanges } from '../quorum/changes.ts';
@@ -21,6 +22,8 @@ export class Peers {
   readonly #byAddress = new Map<string, Peer>();
   /** By node, then lane. */
   readonly #brokers = new Map<number, Map<number, Peer>>();
+  /** Buffers of what followers are sent. */
+  readonly #frames = new BufferPool();
   #closed = false;
 
   constructor(options: { readonly runtime: Runtime; readonly settings: Settings; readonly nodeId: number; readonly image: () => MetadataImage }) {
@@ -79,7 +82,7 @@ export class Peers {
   #connectTo({ host, port }: PeerAddress): Peer {
     const { network, timers, clock } = this.#runtime;
     const peer = new Peer({ host, port }, {
-      ...PEER_DEFAULTS, network, timers, clock, clientId: `node-${this.#nodeId}`, connectTimeoutMs: this.#settings.get('socket.connection.setup.timeout.ms'),
+      ...PEER_DEFAULTS, pool: this.#frames, network, timers, clock, clientId: `node-${this.#nodeId}`, connectTimeoutMs: this.#settings.get('socket.connection.setup.timeout.ms'),
     });
     if (this.#closed) peer.close();
     return peer;

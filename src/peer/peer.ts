@@ -6,8 +6,10 @@
  * connection. Does not repeat a request, know who leads, or look into answers.
  */
 import { ClientConnection } from '../client/connection.ts';
+import type { AskOptions } from '../client/connection.ts';
 import { ConnectionError } from '../runtime/connection-error.ts';
 import type { AnyApi, AnyMessage, Api, Input, Value } from '../../protocol/schema.ts';
+import type { FramePool } from '../runtime/frames.ts';
 import type { Clock, Network, Timers } from '../runtime/runtime.ts';
 
 export interface PeerAddress {
@@ -26,13 +28,15 @@ export interface PeerOptions {
   readonly backoffMs: number;
   readonly backoffMsMax: number;
   readonly responseBytesMax: number;
+  /** Where the buffers of large answers come from. */
+  readonly pool?: FramePool;
 }
 
 export const PEER_DEFAULTS = { connectTimeoutMs: 10_000, requestTimeoutMs: 30_000, backoffMs: 50, backoffMsMax: 1_000, responseBytesMax: 0x7fff_ffff } as const;
 
 /** What others need of a peer; a test gives its own. */
 export interface PeerChannel {
-  request<Q extends AnyMessage, S extends AnyMessage>(api: Api<Q, S>, input: Input<Q>, options?: { versionMax?: number; timeoutMs?: number }): Promise<Value<S>>;
+  request<Q extends AnyMessage, S extends AnyMessage>(api: Api<Q, S>, input: Input<Q>, options?: AskOptions): Promise<Value<S>>;
   /** Ends the connection, where there is one; what waits on it fails. The next request makes a new one. */
   disconnect?(): void;
 }
@@ -64,7 +68,7 @@ export class Peer implements PeerChannel {
   async request<Q extends AnyMessage, S extends AnyMessage>(
     api: Api<Q, S>,
     input: Input<Q>,
-    options: { versionMax?: number; timeoutMs?: number } = {},
+    options: AskOptions = {},
   ): Promise<Value<S>> {
     const connection = this.#connection?.isOpen === true ? this.#connection : await this.#connect();
     return connection.request(api, input, options);

@@ -84,6 +84,20 @@ const PATIENCE_MS = 20;
 const LATEST = -1;
 const EARLIEST_LOCAL = -4;
 
+/** The buffer of an answer: given back when everybody who holds it has let go of it. Who does not, since what he holds was not taken, leaves it to be garbage. */
+class LentFrame {
+  giveBack: (() => void) | null = null;
+  #holders = 1;
+  readonly letGo = (): void => {
+    if (--this.#holders === 0) this.giveBack?.();
+  };
+
+  hold(): () => void {
+    this.#holders++;
+    return this.letGo;
+  }
+}
+
 export class Fetcher {
   readonly #options: FetcherOptions;
   readonly #following = new Map<string, Following>();
@@ -223,11 +237,12 @@ export class Fetcher {
     let answer: Value<typeof Fetch.response>;
     this.#underWay = channel;
     this.#givenUp = false;
+    const frame = new LentFrame();
     try {
       answer = await channel.request(Fetch, {
         replicaState: { replicaId: nodeId, replicaEpoch: this.#options.brokerEpoch() },
         maxWaitMs: waitMsMax, minBytes: bytesMin, maxBytes: responseBytesMax, ...this.#session.ask(wanted),
-      }, { timeoutMs });
+      }, { timeoutMs, lend: (giveBack) => void (frame.giveBack = giveBack) });
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       this.#session.lost();
@@ -252,16 +267,17 @@ export class Fetcher {
         if (following === undefined || want === undefined || !this.#isCurrent(following)) continue;
         // Twice in one answer is once: what comes second is judged by an offset that is gone.
         asked.delete(key);
-        const taken = this.#take(following, want, one, channel);
+        const taken = this.#take(following, want, one, channel, frame);
         if (taken !== undefined) under.push(taken);
       }
     }
     if (under.length > 0) await Promise.all(under);
+    frame.letGo();
     return true;
   }
 
   /** Undefined when it is done at once. */
-  #take(following: Following, want: FetchWant, answer: Answer, channel: PeerChannel): Promise<void> | undefined {
+  #take(following: Following, want: FetchWant, answer: Answer, channel: PeerChannel, frame: LentFrame): Promise<void> | undefined {
     const { partition, leaderEpoch } = following;
     const code = answer.errorCode as ErrorCode;
     switch (code) {
@@ -298,7 +314,7 @@ export class Fetcher {
     if (partition.log.writtenEndOffset !== want.fetchOffset) return undefined;
     this.#options.throttle.record(partition, records.length);
     return this.#guarded(following, async () => {
-      const taken = await partition.appendFetched(records, told);
+      const taken = await partition.appendFetched(records, told, frame.hold());
       if (taken === ErrorCode.FENCED_LEADER_EPOCH) return;
       if (taken !== ErrorCode.NONE) this.#delay(following, `what the leader sent for offset ${want.fetchOffset} was not taken: ${errorMessage(taken)}`);
       else following.caughtUp = partition.log.writtenEndOffset >= answer.highWatermark;

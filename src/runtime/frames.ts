@@ -12,18 +12,23 @@
 
 import type { BufferPool } from '../../storage/buffer-pool.ts';
 
-/** From this size on to the next a spanning frame's buffer comes from the pool; beyond, it begins with so much and doubles as bytes arrive. */
+/** From this size on to `pooledBytesMax` a spanning frame's buffer comes from the pool; beyond, it begins with so much and doubles as bytes arrive. */
 const POOLED_BYTES_MIN = 64 * 1024;
-const POOLED_BYTES_MAX = 2 * 1024 * 1024;
+const POOLED_BYTES_MAX_DEFAULT = 2 * 1024 * 1024;
 /** Less room than this is not worth a read of its own: the socket's own place takes the end of this frame and the beginning of the next at once. */
 const ROOM_BYTES_MIN = 16 * 1024;
+
+/** Where the buffers of large frames come from and go back to. */
+export type FramePool = Pick<BufferPool, 'take' | 'give'>;
 
 export interface FrameCutterOptions {
   readonly frameBytesMax: number;
   /** What people know `frameBytesMax` by. */
   readonly limit: string;
   /** Where the buffers of large frames come from; without one each is made anew. */
-  readonly pool?: BufferPool;
+  readonly pool?: FramePool;
+  /** The largest frame that is given its whole buffer on its word alone. */
+  readonly pooledBytesMax?: number;
 }
 
 export class FrameCutter {
@@ -33,7 +38,8 @@ export class FrameCutter {
   #headBytes = 0;
   #frame: Buffer | null = null;
   #isPooled = false;
-  readonly #pool: BufferPool | undefined;
+  readonly #pool: FramePool | undefined;
+  readonly #pooledBytesMax: number;
   #frameBytes = 0;
   #size = 0;
 
@@ -41,6 +47,7 @@ export class FrameCutter {
     this.#frameBytesMax = options.frameBytesMax;
     this.#limit = options.limit;
     this.#pool = options.pool;
+    this.#pooledBytesMax = options.pooledBytesMax ?? POOLED_BYTES_MAX_DEFAULT;
   }
 
   /** Bytes of an unfinished frame that are held here. */
@@ -89,8 +96,8 @@ export class FrameCutter {
           if (!take(frame, null)) return;
           continue;
         }
-        this.#isPooled = this.#pool !== undefined && size >= POOLED_BYTES_MIN && size <= POOLED_BYTES_MAX;
-        this.#frame = this.#isPooled ? this.#pool!.take(size) : Buffer.allocUnsafeSlow(Math.min(size, POOLED_BYTES_MAX));
+        this.#isPooled = this.#pool !== undefined && size >= POOLED_BYTES_MIN && size <= this.#pooledBytesMax;
+        this.#frame = this.#isPooled ? this.#pool!.take(size) : Buffer.allocUnsafeSlow(Math.min(size, POOLED_BYTES_MAX_DEFAULT));
         this.#frameBytes = 0;
       } else {
         const wanted = Math.min(this.#size - this.#frameBytes, end - at);
