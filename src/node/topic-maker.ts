@@ -12,8 +12,13 @@ import { internalTopic } from '../quorum/internal-topics.ts';
 import type { PeerChannel } from '../peer/peer.ts';
 import { ConnectionError } from '../runtime/connection-error.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { Clock } from '../runtime/runtime.ts';
 import type { Settings } from '../settings.ts';
 
+/** Whoever asks is a client that waits for its answer, and comes again. */
+const CREATION_MS_MAX = 5000;
+/** A client that waits for a topic which cannot be made asks several times a second. */
+const SAY_AGAIN_MS = 60_000;
 /** How long a topic that the controller has made may take to reach this node's metadata. */
 const ARRIVAL_MS_MAX = 5000;
 const USE_DEFAULT = -1;
@@ -21,6 +26,7 @@ const USE_DEFAULT = -1;
 export interface TopicMakerOptions {
   readonly settings: () => Settings;
   readonly logger: Logger;
+  readonly clock: Clock;
   readonly channel: PeerChannel;
   /** This node's own while it is the active one: it answers when all here have acted on the topic. */
   readonly ownController: () => Controller | null;
@@ -31,6 +37,8 @@ export interface TopicMakerOptions {
 export class TopicMaker {
   readonly #options: TopicMakerOptions;
   readonly #underWay = new Map<string, Promise<void>>();
+  /** When it was last said that a topic cannot be made, by name; few, for it is cleared with time. */
+  #said = new Map<string, number>();
 
   constructor(options: TopicMakerOptions) {
     this.#options = options;
@@ -52,9 +60,9 @@ export class TopicMaker {
   }
 
   async #make(names: readonly string[]): Promise<void> {
-    const { channel, logger, settings, imageWith } = this.#options;
+    const { channel, settings, imageWith } = this.#options;
     const inForce = settings();
-    const timeoutMs = inForce.get('request.timeout.ms');
+    const timeoutMs = Math.min(inForce.get('request.timeout.ms'), CREATION_MS_MAX);
     // By this broker's settings, as Kafka does it: the controller may have others.
     const topics = names.map((name) => internalTopic(name, inForce) ?? {
       name, numPartitions: inForce.isSet('num.partitions') ? inForce.get('num.partitions') : USE_DEFAULT,
@@ -70,8 +78,17 @@ export class TopicMaker {
     const expected: string[] = [];
     for (const { name, errorCode, errorMessage } of answer.topics) {
       if (errorCode === ErrorCode.NONE || errorCode === ErrorCode.TOPIC_ALREADY_EXISTS) expected.push(name);
-      else logger.warn(`topic ${name} cannot be created: ${errorMessage ?? new KafkaError(errorCode as ErrorCode).message}`);
+      else this.#say(name, errorMessage ?? new KafkaError(errorCode as ErrorCode).message);
     }
     if (expected.length > 0) await imageWith((image) => expected.every((name) => image.topic(name) !== undefined), ARRIVAL_MS_MAX);
+  }
+
+  #say(name: string, why: string): void {
+    const { clock, logger } = this.#options;
+    const nowMs = clock.monotonicMs();
+    this.#said = new Map([...this.#said].filter(([, saidMs]) => nowMs - saidMs < SAY_AGAIN_MS));
+    if (this.#said.has(name)) return;
+    this.#said.set(name, nowMs);
+    logger.warn(`topic ${name} cannot be created: ${why}`);
   }
 }

@@ -183,7 +183,7 @@ describe('when nodes go', () => {
     await admin.createTopics({ topics: [{ topic: 't', numPartitions: 3, replicationFactor: 3, configEntries: [{ name: 'min.insync.replicas', value: '2' }] }] });
     const producer = client.producer({ idempotent: true, maxInFlightRequests: 1 });
     await producer.connect();
-    const consumer = client.consumer({ groupId: 'g', sessionTimeout: 10_000, heartbeatInterval: 200 });
+    const consumer = client.consumer({ groupId: 'g', sessionTimeout: 10_000, heartbeatInterval: 200, maxWaitTimeInMs: 100 });
     await consumer.connect();
     clients.push(producer, consumer);
     await consumer.subscribe({ topics: ['t'], fromBeginning: true });
