@@ -186,7 +186,7 @@ export class Broker implements Node {
     this.controllerChannel = this.#channel('controller');
     this.#heartbeats = this.#channel('heartbeat');
     this.#topics = new TopicMaker({
-      settings: () => this.settings, logger, channel: this.controllerChannel,
+      settings: () => this.settings, logger, clock: runtime.clock, channel: this.controllerChannel,
       ownController: () => (this.quorum.controller?.isActive === true ? this.quorum.controller : null),
       imageWith: (isThere, timeoutMs) => imageWith(this, isThere, timeoutMs),
     });
@@ -196,7 +196,10 @@ export class Broker implements Node {
       describe: () => this.#describe(),
       metadataOffset: () => this.image().offset,
       offlineLogDirs: () => directories.all.filter(({ logs }) => logs.offline !== undefined).map(({ id }) => id),
-      cordonedLogDirs: () => [],
+      cordonedLogDirs: () => {
+        const cordoned = this.settings.get('cordoned.log.dirs');
+        return directories.all.filter(({ logs }) => cordoned.includes('*') || cordoned.includes(logs.path)).map(({ id }) => id);
+      },
       heartbeatIntervalMs: () => settings.get('broker.heartbeat.interval.ms'),
       requestTimeoutMs: Math.max(1, Math.floor(settings.get('broker.session.timeout.ms') / 2)),
     });

@@ -67,8 +67,7 @@ function compressionLevel(topic: TopicConfig, codec: CompressionType | undefined
   switch (codec) {
     case CompressionType.GZIP:
       return topic.get('compression.gzip.level');
-    case CompressionType.LZ4:
-      return topic.get('compression.lz4.level');
+    // LZ4 has one level here: the levels of compression.lz4.level are those of an encoder (LZ4 HC) that the binding does not have.
     case CompressionType.ZSTD:
       return topic.get('compression.zstd.level');
     default:

@@ -3,10 +3,11 @@ import { LONG_MAX, boolean, double, int, list, long, string } from './setting.ts
 
 export const logSettings = {
   'compression.gzip.level': int(-1, { min: 1, max: 9, orElse: -1, update: 'cluster-wide', served: true }),
-  'compression.lz4.level': int(9, { min: 1, max: 17, update: 'cluster-wide', served: true }),
+  // Taken without effect, which the start says when it is set: what the broker compresses with LZ4 itself is compressed at one level.
+  'compression.lz4.level': int(9, { min: 1, max: 17, update: 'cluster-wide' }),
   'compression.type': string('producer', { oneOf: ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'], update: 'cluster-wide', served: true }),
   'compression.zstd.level': int(3, { min: -131_072, max: 22, update: 'cluster-wide', served: true }),
-  'cordoned.log.dirs': list('', { update: 'per-broker' }),
+  'cordoned.log.dirs': list('', { update: 'per-broker', served: true }),
   'log.cleaner.backoff.ms': long(15_000, { min: 0, update: 'cluster-wide' }),
   'log.cleaner.dedupe.buffer.size': long(134_217_728, { update: 'cluster-wide' }),
   'log.cleaner.delete.retention.ms': long(86_400_000, { min: 0, update: 'cluster-wide' }),

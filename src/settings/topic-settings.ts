@@ -11,6 +11,7 @@ import type { Setting, SettingValue } from './setting.ts';
 export const topicSettings = {
   'cleanup.policy': list('delete', { oneOf: ['compact', 'delete'] }),
   'compression.gzip.level': int(-1, { min: 1, max: 9, orElse: -1 }),
+  // Taken without effect: the broker's LZ4 has one level.
   'compression.lz4.level': int(9, { min: 1, max: 17 }),
   'compression.type': string('producer', { oneOf: ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] }),
   'compression.zstd.level': int(3, { min: -131_072, max: 22 }),
