@@ -21,12 +21,14 @@ export class QuorumWorld {
   readonly disk: Disk;
   readonly runtime: Runtime;
   readonly settings: Settings;
+  readonly clusterId: string;
   readonly lines: string[] = [];
   readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
   failure: unknown;
   nowMs = 1_700_000_000_000;
 
-  constructor(options: { disk?: Disk; settings?: Readonly<Record<string, SettingInput>>; seed?: number } = {}) {
+  constructor(options: { disk?: Disk; settings?: Readonly<Record<string, SettingInput>>; seed?: number; clusterId?: string } = {}) {
+    this.clusterId = options.clusterId ?? CLUSTER_ID;
     this.disk = options.disk ?? new MemoryDisk();
     const clock = { monotonicMs: () => this.nowMs, wallMs: () => this.nowMs };
     const timers = { after: (delayMs: number, run: () => void) => this.#after(delayMs, run), soon: (run: () => void) => void setImmediate(run) };
@@ -73,13 +75,13 @@ export class QuorumWorld {
     const loaded = loadMetaProperties(this.disk, DIRECTORY);
     if (loaded.status === 'ok') return loaded.value.directoryId!;
     const directoryId = this.runtime.random.uuid();
-    formatDirectory({ disk: this.disk, directory: DIRECTORY, clusterId: CLUSTER_ID, nodeId: NODE_ID, directoryId, nowMs: this.nowMs });
+    formatDirectory({ disk: this.disk, directory: DIRECTORY, clusterId: this.clusterId, nodeId: NODE_ID, directoryId, nowMs: this.nowMs });
     return directoryId;
   }
 
   async open(): Promise<Quorum> {
     return openQuorum({
-      runtime: this.runtime, directory: DIRECTORY, settings: this.settings, nodeId: NODE_ID, clusterId: CLUSTER_ID, directoryId: this.directoryId(),
+      runtime: this.runtime, directory: DIRECTORY, settings: this.settings, nodeId: NODE_ID, clusterId: this.clusterId, directoryId: this.directoryId(),
       logger: this.logger, onFailure: (error) => (this.failure = error),
     });
   }
@@ -87,7 +89,7 @@ export class QuorumWorld {
   registration(changes: Partial<Registration> = {}): Registration {
     return {
       brokerId: NODE_ID,
-      clusterId: CLUSTER_ID,
+      clusterId: this.clusterId,
       incarnationId: this.runtime.random.uuid(),
       listeners: [{ name: 'PLAINTEXT', host: 'localhost', port: 9092, securityProtocol: 0 }],
       features: SUPPORTED_FEATURES.map(({ name, min, max }) => ({ name, minSupportedVersion: min, maxSupportedVersion: max })),
