@@ -249,9 +249,8 @@ export class Partition implements TurnOwner, Watched {
 
   /** Appends a validated batch as the leader. It is written at the end of this turn; use `whenWritten` or `whenCommitted` to hear of it. */
   append(batch: Buffer, origin: AppendOrigin, nowMs: number, release?: () => void): AppendResult {
-    // Who fetches next finds it in memory.
-    const given = this.#followers.count > 0 ? undefined : release;
-    const result = this.log.append(batch, { leaderEpoch: this.#state.leaderEpoch, nowMs, origin, ...(given !== undefined && { release: given }) });
+    // Also where followers will read it next: to keep large buffers for them cost three nodes 1 GB instead of 650 MB at the peak, and as much processor time.
+    const result = this.log.append(batch, { leaderEpoch: this.#state.leaderEpoch, nowMs, origin, ...(release !== undefined && { release }) });
     if (result.error === ErrorCode.NONE && !result.duplicate) {
       this.#unwrittenBytes += batch.length;
       this.#writeSoon();
