@@ -27,6 +27,7 @@ const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(ResourceType));
 
 export const configApis = [
   serve(DescribeConfigs, '1-4', {
+    listeners: 'both',
     handle(request, { node }) {
       const unknown = request.resources.find(({ resourceType }) => !KNOWN_TYPES.has(resourceType));
       if (unknown !== undefined) {

@@ -59,9 +59,11 @@ function innerRequest(data: Buffer, apis: readonly Served[]) {
     header = decodeRequestHeader(data);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new KafkaError(ErrorCode.INVALID_REQUEST, 'Failed to parse request header from envelope');
+    // What cannot be read at all is taken for something newer, as Kafka takes it.
+    throw new KafkaError(ErrorCode.UNSUPPORTED_VERSION, 'Failed to parse request header from envelope');
   }
-  const { apiKey, apiVersion, reader } = header;
+  const { apiKey, apiVersion, reader, api } = header;
+  if (api === undefined) throw new KafkaError(ErrorCode.UNSUPPORTED_VERSION);
   const served = apis.find((one) => one.forward && one.api.key === apiKey);
   if (served === undefined) throw new KafkaError(ErrorCode.INVALID_REQUEST, `API ${apiKey} is not enabled or is not eligible for forwarding`);
   if (apiVersion < served.versionMin || apiVersion > served.versionMax) throw new KafkaError(ErrorCode.UNSUPPORTED_VERSION);
@@ -69,7 +71,7 @@ function innerRequest(data: Buffer, apis: readonly Served[]) {
     return { served, header, request: decode(served.api.request, apiVersion, reader) };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new KafkaError(ErrorCode.INVALID_REQUEST, `${served.api.name} version ${apiVersion}: ${error.message}`);
+    throw new KafkaError(ErrorCode.UNSUPPORTED_VERSION, `${served.api.name} version ${apiVersion}: ${error.message}`);
   }
 }
 
