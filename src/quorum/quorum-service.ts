@@ -150,7 +150,7 @@ export class QuorumService {
     if (!this.#isOurs(request.clusterId)) return voterAnswer(ErrorCode.INCONSISTENT_CLUSTER_ID, this.#otherCluster(request.clusterId));
     const { listenerName } = this.#driver.state.config;
     const leaderError = this.#notLeading();
-    if (leaderError !== undefined) return voterAnswer(leaderError);
+    if (leaderError !== undefined) return voterAnswer(leaderError, '');
     if (request.voterId < 0 || request.voterDirectoryId === ZERO_UUID) return voterAnswer(ErrorCode.INVALID_REQUEST, "Add voter request didn't include a valid voter");
     const endpoints = endpointsOf(request.listeners);
     if (endpointOn(endpoints, listenerName) === undefined) {
@@ -164,7 +164,7 @@ export class QuorumService {
   async removeRaftVoter(request: Value<typeof RemoveRaftVoterRequest>): Promise<Input<typeof RemoveRaftVoterResponse>> {
     if (!this.#isOurs(request.clusterId)) return voterAnswer(ErrorCode.INCONSISTENT_CLUSTER_ID, this.#otherCluster(request.clusterId));
     const leaderError = this.#notLeading();
-    if (leaderError !== undefined) return voterAnswer(leaderError);
+    if (leaderError !== undefined) return voterAnswer(leaderError, '');
     if (request.voterId < 0 || request.voterDirectoryId === ZERO_UUID) return voterAnswer(ErrorCode.INVALID_REQUEST, "Remove voter request didn't include a valid voter");
     const { error, message } = await this.#driver.ask({ type: 'removeVoter', key: replicaKey(request.voterId, request.voterDirectoryId) });
     return voterAnswer(error, message);
@@ -214,7 +214,8 @@ export class QuorumService {
     const partition = {
       partitionIndex: 0,
       errorCode: ErrorCode.NONE,
-      errorMessage: null,
+      // Not null, as Kafka has it.
+      errorMessage: '',
       leaderId: state.nodeId,
       leaderEpoch: state.election.epoch,
       highWatermark: hasCommitted ? state.highWatermark! : -1,
@@ -222,7 +223,7 @@ export class QuorumService {
       observers: [...role.replicas].filter(([key]) => !voterKeys.has(key)).map(([, progress]) => shown(progress)),
     };
     const nodes = state.voters.map(({ id, endpoints }) => ({ nodeId: id, listeners: [...endpoints] }));
-    return { errorCode: ErrorCode.NONE, errorMessage: null, topics: [{ topicName: METADATA_TOPIC, partitions: [partition] }], ...(apiVersion >= 2 && { nodes }) };
+    return { errorCode: ErrorCode.NONE, errorMessage: '', topics: [{ topicName: METADATA_TOPIC, partitions: [partition] }], ...(apiVersion >= 2 && { nodes }) };
   }
 
   // ---- what all have in common

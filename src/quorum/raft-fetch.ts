@@ -8,6 +8,7 @@
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { joinPath } from '../../storage/files.ts';
+import type { LogRead } from '../../storage/log-read.ts';
 import type { Timer, Timers } from '../runtime/runtime.ts';
 import { BATCH_BYTES_MAX } from './batches.ts';
 import type { RaftDriver } from './driver.ts';
@@ -79,24 +80,30 @@ export class RaftFetches {
     if (fault !== undefined) return this.#refused(fault);
     const agreement = this.#replication.agreement(offset, lastEpoch);
     if (agreement.type !== 'valid') return this.#answer(agreement, []);
-    this.#driver.dispatch({ type: 'fetchedBy', key: asked.replica, offset });
-    if (maxWaitMs > 0 && !this.#hasNews(asked)) await this.#news(asked);
+    let read = await this.#read(asked);
+    const offsetOfBatch = read.bytes > 0 ? read.firstBatchBaseOffset : offset;
+    if (this.#fault(epoch) === undefined) {
+      // An offset within a batch is that of nobody who has followed this log: it has what comes before the batch.
+      this.#driver.dispatch({ type: 'fetchedBy', key: asked.replica, offset: Math.min(offset, offsetOfBatch) });
+      if (maxWaitMs > 0 && !this.#hasNews(asked)) {
+        await this.#news(asked);
+        read = await this.#read(asked);
+      }
+    }
     // What was waited for may be the end of the leadership.
     const later = this.#fault(epoch);
-    return later === undefined ? this.#read(asked) : this.#refused(later);
+    if (later !== undefined) return this.#refused(later);
+    return read.error === ErrorCode.NONE ? this.#answer(agreement, read.buffers) : this.#refused(ErrorCode.UNKNOWN_SERVER_ERROR);
   }
 
   #fault(epoch: number): ErrorCode | undefined {
     return this.#driver.isClosed ? ErrorCode.BROKER_NOT_AVAILABLE : leaderFault(this.#driver.state, epoch);
   }
 
-  async #read({ offset, maxBytes }: RaftFetch): Promise<RaftFetched> {
+  async #read({ offset, maxBytes }: RaftFetch): Promise<LogRead> {
     const { log } = this.#metadata;
-    if (log.writtenEndOffset <= offset) return this.#answer({ type: 'valid' }, []);
-    const bytesMax = Math.min(Math.max(maxBytes, 0), ANSWER_BYTES_MAX);
-    const read = await log.read(offset, { maxBytes: bytesMax, endOffset: log.writtenEndOffset, minOneBatch: true });
-    if (read.error !== ErrorCode.NONE) return this.#refused(ErrorCode.UNKNOWN_SERVER_ERROR);
-    return this.#answer({ type: 'valid' }, read.buffers);
+    if (log.writtenEndOffset <= offset) return { error: ErrorCode.NONE, buffers: [], bytes: 0, firstBatchBaseOffset: -1, nextOffset: offset };
+    return log.read(offset, { maxBytes: Math.min(Math.max(maxBytes, 0), ANSWER_BYTES_MAX), endOffset: log.writtenEndOffset, minOneBatch: true });
   }
 
   get #highWatermark(): number {

@@ -92,7 +92,7 @@ export function outgoing(request: RaftRequest, state: RaftState, options: RaftMe
       };
       return make(
         FetchSnapshot, { clusterId, replicaId: nodeId, maxBytes: options.snapshotBytesMax, topics: [{ name: METADATA_TOPIC, partitions: [partition] }] },
-        (response) => readSnapshotChunk(response, endpointsOf),
+        (response) => readSnapshotChunk(response, endpointsOf, request.epoch),
       );
     }
     case 'updateVoter':
@@ -175,7 +175,12 @@ function recordBytes(records: Buffer | readonly Buffer[] | null): Buffer {
   return Buffer.isBuffer(records) ? records : Buffer.concat(records as readonly Buffer[]);
 }
 
-function readSnapshotChunk(response: Value<typeof FetchSnapshotResponse>, endpointsOf: EndpointsOf): RaftAnswer | null {
+function readSnapshotChunk(response: Value<typeof FetchSnapshotResponse>, endpointsOf: EndpointsOf, epoch: number): RaftAnswer | null {
+  // What Kafka 4.3.1 answers for a snapshot that it has deleted: its SNAPSHOT_NOT_FOUND has no records, and so cannot be encoded.
+  if (response.errorCode === ErrorCode.UNKNOWN_SERVER_ERROR) {
+    const none = { offset: -1, epoch: -1 };
+    return { api: 'fetchSnapshot', error: ErrorCode.SNAPSHOT_NOT_FOUND, leaderId: -1, epoch, leaderEndpoints: [], id: none, position: 0, sizeBytes: 0, bytes: Buffer.alloc(0) };
+  }
   if (response.errorCode !== ErrorCode.NONE) return null;
   const partition = only(response.topics, (topic, one) => topic.name === METADATA_TOPIC && one.index === 0);
   if (partition === null) return null;

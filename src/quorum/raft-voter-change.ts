@@ -5,7 +5,7 @@
  * their texts are those of Kafka. A leader that was removed resigns once that is committed. Does not know requests' formats.
  */
 import assert from 'node:assert';
-import { ErrorCode } from '../../protocol/errors.ts';
+import { ErrorCode, errorName } from '../../protocol/errors.ts';
 import type { LeaderRole, RaftAnswer, RaftState, VoterChange } from './raft-state.ts';
 import { isVoterItself, progressKey, reply, send, toResigned, type Turn } from './raft-turn.ts';
 import { noteAlive, successors } from './raft-leader.ts';
@@ -80,14 +80,26 @@ export function removeVoter(turn: Turn, token: number, key: ReplicaKey): void {
   turn.effects.push({ type: 'appendVoters', voters, kraftVersion: null });
 }
 
+/** What a voter says of itself, as 4.3.1 takes it: nobody is asked whether it is true. */
 export function updateVoter(turn: Turn, token: number, voter: Voter): void {
-  const { state, nowMs } = turn;
-  const { change, epochStartOffset } = leader(state);
+  const { state } = turn;
+  const { change, epochStartOffset, volatileVoters } = leader(state);
   if (change !== null || state.highWatermark === undefined || state.highWatermark <= epochStartOffset) return reply(turn, token, ErrorCode.REQUEST_TIMED_OUT);
-  if (endpointOn(voter.endpoints, state.config.listenerName) === undefined) return reply(turn, token, ErrorCode.INVALID_REQUEST);
-  const requestId = askVersions(turn, voter);
-  if (requestId === null) return reply(turn, token, ErrorCode.REQUEST_TIMED_OUT);
-  setChange(turn, { kind: 'update', token, voter, requestId, ackWhenCommitted: false, offset: null, deadlineMs: nowMs + state.config.requestTimeoutMs });
+  if (state.kraftVersion > 0 && !votersAreCommitted(state)) return reply(turn, token, ErrorCode.REQUEST_TIMED_OUT);
+  const { min, max } = voter.kraftVersions;
+  // The leader writes itself down; a request in its name is somebody else's (4.3.1 ends at such a one).
+  const isSound = endpointOn(voter.endpoints, state.config.listenerName) !== undefined && min <= state.kraftVersion && max >= state.kraftVersion && voter.id !== state.nodeId;
+  if (!isSound) return reply(turn, token, ErrorCode.INVALID_REQUEST);
+  const voters = state.kraftVersion === 0 ? withUpdatedVoter(volatileVoters, voter, { ignoringDirectory: true }) : withUpdatedVoter(state.voters, voter);
+  if (voters === null) return reply(turn, token, ErrorCode.VOTER_NOT_FOUND);
+  if (state.kraftVersion === 0) {
+    turn.state = { ...state, role: { ...leader(state), volatileVoters: voters } };
+  } else {
+    setChange(turn, { kind: 'update', token: null, voter, requestId: null, ackWhenCommitted: false, offset: null, deadlineMs: turn.nowMs + state.config.requestTimeoutMs });
+    turn.effects.push({ type: 'appendVoters', voters, kraftVersion: null });
+  }
+  noteAlive(turn, voter);
+  reply(turn, token, ErrorCode.NONE);
 }
 
 /** The id of the request; null when the node is busy or was not reached just now. */
@@ -105,11 +117,10 @@ export function versionsTold(turn: Turn, requestId: number, { error, kraftVersio
   const { change } = state.role;
   if (change === null || change.requestId !== requestId) return true;
   if (error !== ErrorCode.NONE) {
-    finish(turn, ErrorCode.REQUEST_TIMED_OUT, `Aborted ${change.kind} voter operation for ${text(change.voter)} since API_VERSIONS returned an error ${error}`);
+    finish(turn, ErrorCode.REQUEST_TIMED_OUT, aborted(errorName(error)));
     return false;
   }
-  if (change.kind === 'add') completeAdd(turn, change, kraftVersions);
-  else completeUpdate(turn, change, kraftVersions);
+  completeAdd(turn, change, kraftVersions);
   return true;
 }
 
@@ -138,33 +149,11 @@ function isCaughtUp({ state, nowMs }: Turn, voter: Voter): boolean {
   return progress !== undefined && progress.lastCaughtUpMs >= 0 && progress.lastFetchMs >= 0 && progress.lastFetchMs > nowMs - CAUGHT_UP_WITHIN_MS;
 }
 
-function completeUpdate(turn: Turn, change: VoterChange, kraftVersions: VersionRange | null): void {
-  const { state } = turn;
-  const { voter } = change;
-  const said = voter.kraftVersions;
-  if (kraftVersions === null || kraftVersions.min !== said.min || kraftVersions.max !== said.max) return finish(turn, ErrorCode.INVALID_REQUEST);
-  if (said.min > state.kraftVersion || said.max < state.kraftVersion) return finish(turn, ErrorCode.INVALID_REQUEST);
-  if (state.kraftVersion === 0) {
-    const voters = withUpdatedVoter(leader(state).volatileVoters, voter, { ignoringDirectory: true });
-    if (voters === null) return finish(turn, ErrorCode.VOTER_NOT_FOUND);
-    turn.state = { ...state, role: { ...leader(state), volatileVoters: voters } };
-    noteAlive(turn, voter);
-    return finish(turn, ErrorCode.NONE);
-  }
-  if (!votersAreCommitted(state)) return finish(turn, ErrorCode.REQUEST_TIMED_OUT);
-  const voters = withUpdatedVoter(state.voters, voter);
-  if (voters === null) return finish(turn, ErrorCode.VOTER_NOT_FOUND);
-  setChange(turn, { ...change, requestId: null, token: null });
-  turn.effects.push({ type: 'appendVoters', voters, kraftVersion: null });
-  noteAlive(turn, voter);
-  if (change.token !== null) reply(turn, change.token, ErrorCode.NONE);
-}
-
 /** The one who was asked was not reached. */
 export function versionsNotTold(turn: Turn, requestId: number): void {
   const { role } = turn.state;
   if (role.name === 'leader' && role.change?.requestId === requestId) {
-    finish(turn, ErrorCode.REQUEST_TIMED_OUT, `Aborted ${role.change.kind} voter operation for ${text(role.change.voter)} since API_VERSIONS returned an error BROKER_NOT_AVAILABLE`);
+    finish(turn, ErrorCode.REQUEST_TIMED_OUT, aborted('BROKER_NOT_AVAILABLE'));
   }
 }
 
@@ -203,6 +192,11 @@ export function upgrade(turn: Turn, token: number, kraftVersion: number, validat
   }
   if (!validateOnly) turn.effects.push({ type: 'appendVoters', voters: volatileVoters, kraftVersion });
   reply(turn, token, ErrorCode.NONE);
+}
+
+/** 4.3.1 forgets to say for whom. */
+function aborted(error: string): string {
+  return `Aborted add voter operation for since API_VERSIONS returned an error ${error}`;
 }
 
 /** As Kafka shows a ReplicaKey. */

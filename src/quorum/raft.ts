@@ -161,10 +161,9 @@ function start(turn: Turn): void {
 // ---- requests of others
 
 /** As the requests that only voters make are checked: undefined when there is nothing against it. */
-function epochFault({ election, nodeId }: RaftState, remoteId: number, epoch: number): ErrorCode | undefined {
+function epochFault({ election }: RaftState, remoteId: number, epoch: number): ErrorCode | undefined {
   if (epoch < election.epoch) return ErrorCode.FENCED_LEADER_EPOCH;
-  // Nobody else is this node.
-  return remoteId < 0 || remoteId === nodeId ? ErrorCode.INVALID_REQUEST : undefined;
+  return remoteId < 0 ? ErrorCode.INVALID_REQUEST : undefined;
 }
 
 /** As the requests are checked that only a leader answers. */
@@ -185,6 +184,8 @@ function voteAsked(turn: Turn, event: RaftEvent & { type: 'vote' }): void {
   if (lastOffset < 0 || lastEpoch < 0 || (preVote ? lastEpoch > epoch : lastEpoch >= epoch)) return reply(turn, token, ErrorCode.INVALID_REQUEST);
   const fault = epochFault(turn.state, replica.id, epoch);
   if (fault !== undefined) return reply(turn, token, fault);
+  // Nobody else is this node.
+  if (replica.id === turn.state.nodeId) return reply(turn, token, ErrorCode.NONE, { isGranted: false });
   if (epoch > turn.state.election.epoch) toUnattached(turn, epoch);
   if (!isMeant(turn.state, event.voter)) return reply(turn, token, ErrorCode.INVALID_VOTER_KEY);
   const isGranted = mayVoteFor(turn.state, event);
@@ -225,7 +226,8 @@ function epochBegun(turn: Turn, { token, voter, leaderId, epoch, endpoints }: Ra
 function heard(turn: Turn, token: number, leaderId: number, epoch: number, told: RaftState['leaderEndpoints']): boolean {
   const { state } = turn;
   const endpoints = told.length > 0 ? told : (voterOf(state.voters, leaderId)?.endpoints ?? []);
-  const fault = epochFault(state, leaderId, epoch) ?? (isConsistent(state, leaderId, epoch) ? undefined : ErrorCode.INVALID_REQUEST);
+  // Nobody else is this node, and an epoch has one leader; Kafka ends here.
+  const fault = epochFault(state, leaderId, epoch) ?? (leaderId !== state.nodeId && isConsistent(state, leaderId, epoch) ? undefined : ErrorCode.INVALID_REQUEST);
   if (fault !== undefined) {
     reply(turn, token, fault);
     return false;
