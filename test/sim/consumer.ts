@@ -6,7 +6,7 @@
  * was committed. Does not: commit.
  */
 import { ErrorCode, errorName } from '../../protocol/errors.ts';
-import { Fetch, OffsetForLeaderEpoch } from '../../protocol/messages/index.ts';
+import { Fetch, ListOffsets, OffsetForLeaderEpoch } from '../../protocol/messages/index.ts';
 import { isControl, lastOffset, partitionLeaderEpoch } from '../../protocol/record/batch.ts';
 import { isIntact, nextBatchBytes, recordsAt } from '../../protocol/record/batches.ts';
 import { isLost } from './client.ts';
@@ -35,6 +35,7 @@ export class SimConsumer {
   #lastEpoch = -1;
   #leaderEpoch = -1;
   #isOld = false;
+  #end = 0;
 
   constructor(client: SimClient, options: ConsumerOptions) {
     this.#client = client;
@@ -70,6 +71,7 @@ export class SimConsumer {
         if (!(await this.#isStillThere(connection, leader.leaderEpoch))) return false;
         this.#leaderEpoch = leader.leaderEpoch;
       }
+      if (client.random.chance(0.1) && !(await this.#askForEnd(connection, leader.leaderEpoch))) return false;
       const answer = await connection.request(Fetch, {
         maxWaitMs: client.stopping ? 0 : 250, minBytes: 1, maxBytes: 1_000_000, topics: [{
           topic, topicId: leader.topicId, partitions: [{ partition, currentLeaderEpoch: leader.leaderEpoch, fetchOffset: this.position, lastFetchedEpoch: this.#lastEpoch, partitionMaxBytes: 4096 }],
@@ -109,6 +111,22 @@ export class SimConsumer {
       return false;
     }
     if (found.endOffset < this.position) return this.#truncated(`asked in epoch ${leaderEpoch} after epoch ${this.#lastEpoch} and was told that epoch ${found.leaderEpoch} ends at ${found.endOffset}`);
+    return true;
+  }
+
+  /** The end of the log that it is told never falls, whoever leads (KIP-207). */
+  async #askForEnd(connection: Awaited<ReturnType<SimClient['broker']>>, leaderEpoch: number): Promise<boolean> {
+    const { topic, partition } = this.#options;
+    const answer = await connection.request(ListOffsets, { replicaId: -1, isolationLevel: 0, topics: [{ name: topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: leaderEpoch, timestamp: -1 }] }] });
+    const { errorCode, offset } = answer.topics[0]!.partitions[0]!;
+    this.last = `ListOffsets: ${errorName(errorCode)}`;
+    if (errorCode !== ErrorCode.NONE) {
+      this.#isOld = true;
+      return false;
+    }
+    const least = Math.max(this.#end, this.position);
+    if (offset < least) this.#client.world.fail(`${this.name} was told that the log ends at ${offset}, and has read or been told up to ${least}`);
+    this.#end = offset;
     return true;
   }
 

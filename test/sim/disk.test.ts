@@ -63,6 +63,18 @@ describe('the disk of a machine', () => {
     expect([...found].sort()).toEqual(['new old', 'new old third', 'old', 'old third']);
   });
 
+  test('keeps what was synced in a directory whose own name was synced after it', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const { disk } = machine(seed);
+      disk.makeDirectory('/d/inner');
+      disk.open('/d/inner/file', 'create').close();
+      disk.syncDirectory('/d/inner');
+      disk.syncDirectory('/d');
+      disk.losePower();
+      expect(disk.peekList('/d/inner')).toEqual(['file']);
+    }
+  });
+
   test('does not trust a sync that came after one that failed', async () => {
     let lost = 0;
     for (let seed = 1; seed <= 30; seed++) {

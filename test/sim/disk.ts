@@ -96,7 +96,7 @@ export class SimDisk implements Disk {
     const names = new Map([...this.#durableNames].map(([id, entries]) => [id, new Map(entries)]));
     const keepsName = choice.names(this.#pendingNames.length);
     for (const change of this.#pendingNames) {
-      if (!names.has(change.id) && this.#names.has(change.id)) names.set(change.id, new Map());
+      for (const one of [change.id, change.to?.directory]) if (one !== undefined && !names.has(one) && this.#names.has(one)) names.set(one, new Map());
       if (keepsName(change)) applyName(names, change);
     }
     const before = this.#contents;
@@ -339,7 +339,8 @@ export class SimDisk implements Disk {
     for (const name of split(path)) id = this.#names.get(id)!.get(name)!;
     this.#pendingNames = this.#pendingNames.filter((change) => {
       if (change.from?.directory !== id && change.to?.directory !== id) return true;
-      if (!this.#durableNames.has(change.id) && this.#names.has(change.id)) this.#durableNames.set(change.id, new Map());
+      // What is in a directory may be durable before the directory's own name is.
+      for (const one of [change.id, change.to?.directory]) if (one !== undefined && !this.#durableNames.has(one) && this.#names.has(one)) this.#durableNames.set(one, new Map());
       applyName(this.#durableNames, change);
       return false;
     });

@@ -158,7 +158,8 @@ export class Faults {
         return true;
       }
       case 'clock':
-        node.clock.offsetMs += Math.floor((choice - 0.5) * 2 * (choice < 0.3 ? 3_600_000 : 5000));
+        // Less than log.message.timestamp.after.max.ms, beyond which records are refused.
+        node.clock.offsetMs = Math.floor((choice - 0.5) * 2 * (choice < 0.3 || choice > 0.7 ? 3_000_000 : 5000));
         node.clock.drift = (choice - 0.5) * 0.02;
         return true;
       case 'kill client':

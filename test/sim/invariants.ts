@@ -7,7 +7,7 @@
  * - the in-sync replicas include the leader, the replicas include the in-sync ones;
  * - the high watermark of a leader never falls within its epoch;
  * - below their high watermarks all replicas hold the same batches, intact, the metadata log included (`committed.ts`);
- * - when acks=all is acknowledged, the high watermark has passed it.
+ * - when acks=all is acknowledged, the high watermark has passed it, and min.insync.replicas have written it.
  *
  * Does not: judge histories (`checker.ts`) or liveness (`simulation.ts`).
  */
@@ -21,6 +21,8 @@ import type { SimNode } from './node.ts';
 import type { World } from './world.ts';
 
 const METADATA = '__cluster_metadata-0';
+/** As the plans set it. */
+const MIN_IN_SYNC = 2;
 
 /** What was seen of one life of a node. */
 interface Life {
@@ -46,6 +48,8 @@ export class Invariants {
   /** By topic id and partition. */
   readonly #committed = new Map<string, Committed>();
   readonly #leaderWatermarks = new Map<string, number>();
+  /** How far each replica has written at most, by node and partition; a node that is down has it still. */
+  readonly #ends = new Map<string, number>();
   /** Of the newest metadata that anybody has shown. */
   newest: MetadataImage | null = null;
 
@@ -80,8 +84,11 @@ export class Invariants {
     const committed = [...this.#committed.values()].find(({ name }) => name === send.partition);
     const end = send.baseOffset + send.values.length;
     if (committed === undefined || committed.highWatermark < end) {
-      this.#fail(`${send.values[0]} was acknowledged at ${send.partition} ${send.baseOffset}, while the high watermark was ${committed?.highWatermark ?? 'unknown'}`);
+      return this.#fail(`${send.values[0]} was acknowledged at ${send.partition} ${send.baseOffset}, while the high watermark was ${committed?.highWatermark ?? 'unknown'}`);
     }
+    const held = this.#nodes.filter((node) => (this.#ends.get(`${node.id} ${node.wipes} ${send.partition}`) ?? 0) >= end).length;
+    const least = Math.min(MIN_IN_SYNC, this.#nodes.length);
+    if (held < least) this.#fail(`${send.values[0]} was acknowledged at ${send.partition} ${send.baseOffset}, which ${held} replicas have written; min.insync.replicas is ${least}`);
   }
 
   /** What a partition's replicas agree on; undefined before any has been seen. */
@@ -131,7 +138,9 @@ export class Invariants {
     this.#checkReplica(node, life, METADATA, METADATA, quorumHighWatermark(broker));
     for (const partition of broker.replicas.partitions()) {
       const name = `${partition.topic}-${partition.partition}`;
-      const { highWatermark } = partition.log;
+      const { highWatermark, writtenEndOffset } = partition.log;
+      const place = `${node.id} ${node.wipes} ${name}`;
+      if (writtenEndOffset > (this.#ends.get(place) ?? 0)) this.#ends.set(place, writtenEndOffset);
       if (partition.isLeader) {
         const key = `${partition.topicId}-${partition.partition} ${partition.leaderEpoch}`;
         this.#partitionLeader(key, node.id, node.id);

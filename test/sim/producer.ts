@@ -134,8 +134,9 @@ export class SimProducer {
       return true;
     }
     let isRefused = false;
-    for (const [at, answer] of answers.entries()) {
-      const { send } = window[at]!;
+    for (const [number, answer] of answers.entries()) {
+      const { send } = window[number]!;
+      if (send.outcome === 'ok') continue;
       if (answer.status === 'rejected') {
         if (!isLost(answer.reason)) throw answer.reason;
         this.last = answer.reason.message;
@@ -147,8 +148,11 @@ export class SimProducer {
       this.last = `Produce at ${leaderId}: ${errorName(errorCode)}`;
       client.world.trace(() => `${client.name} ${topic}-${partition} ${send.values[0]} ${errorName(errorCode)} ${baseOffset}`);
       if (errorCode === ErrorCode.NONE || errorCode === ErrorCode.DUPLICATE_SEQUENCE_NUMBER) {
-        // An answer after one that was refused is of an attempt that the broker has taken before.
-        this.#window = this.#window.filter((one) => one.send !== send);
+        // It is taken only in its turn, so those before it are in the log too. After a restart a broker may refuse them nevertheless, for a snapshot of producers
+        // keeps no more than the last batch of each (Kafka's format).
+        const at = this.#window.findIndex((one) => one.send === send);
+        for (const earlier of this.#window.slice(0, at)) client.history.end(earlier.send, 'ok');
+        this.#window = this.#window.slice(at + 1);
         this.#isKnown = true;
         client.history.end(send, 'ok', errorCode === ErrorCode.NONE && baseOffset >= 0 ? baseOffset : null);
       } else if (RETRIED.has(errorCode)) {

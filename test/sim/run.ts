@@ -4,125 +4,21 @@
  *     npm run sim -- --seeds 300 [--from 1] [--jobs 2] [--nodes 3]     run many
  *     npm run sim -- --seed 17 [--trace]                                run one, with all its events
  *     npm run sim -- --seed 17 --keep 1,4 --ms 6000                     ... with only some of its faults, in less time
+ *     npm run sim -- --bugs [--only NAME] [--seeds 600]                 switch known bugs on, and count the seeds until each is found
  *
  * Ends with 0 when nothing failed. Does not: look for the cause.
  */
-import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { planOf } from './plan.ts';
 import type { Plan } from './plan.ts';
+import { runBugs } from './run-bugs.ts';
+import { runSeeds } from './run-seeds.ts';
+import type { SeedReport } from './run-seeds.ts';
 import { shrink } from './shrink.ts';
 import { simulate } from './simulation.ts';
-import type { SimulationResult } from './simulation.ts';
-
-/** Of real time: a run takes about a second. */
-const SEED_MS_MAX = 180_000;
-
-/** What a child process tells of a seed. */
-export interface SeedReport {
-  readonly seed: number;
-  readonly failure: string | null;
-  readonly hash: string;
-  readonly events: number;
-  readonly virtualMs: number;
-  readonly acknowledged: number;
-  readonly faults: readonly (readonly [kind: string, times: number])[];
-  readonly realMs: number;
-}
-
-export interface RunOptions {
-  readonly from: number;
-  readonly seeds: number;
-  readonly jobs: number;
-  readonly nodes?: number | undefined;
-  /** Arguments for Node in the children: module hooks. */
-  readonly execArgv?: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
-  readonly onReport?: (report: SeedReport) => void;
-  /** Ends the run at the first failing seed. */
-  readonly stopAtFailure?: boolean;
-}
-
-/** Runs seeds in child processes; the reports come in the order of the seeds. */
-export async function runSeeds(options: RunOptions): Promise<SeedReport[]> {
-  const reports: SeedReport[] = [];
-  let next = options.from;
-  const end = options.from + options.seeds;
-  let stopped = false;
-  const work = async (): Promise<void> => {
-    let child: Child | null = null;
-    while (next < end && !stopped) {
-      const seed = next++;
-      child ??= new Child(options);
-      const report = await child.run(seed);
-      reports.push(report);
-      options.onReport?.(report);
-      if (report.failure !== null && options.stopAtFailure === true) stopped = true;
-      if (child.isGone) child = null;
-    }
-    child?.end();
-  };
-  await Promise.all(Array.from({ length: options.jobs }, work));
-  return reports.sort((a, b) => a.seed - b.seed);
-}
-
-class Child {
-  isGone = false;
-  readonly #process: ChildProcess;
-  #errors = '';
-
-  constructor({ execArgv = [], environment = {}, nodes }: RunOptions) {
-    const args = ['--serve', ...(nodes === undefined ? [] : ['--nodes', String(nodes)])];
-    this.#process = fork(fileURLToPath(import.meta.url), args, { execArgv: [...process.execArgv, ...execArgv], env: { ...process.env, ...environment }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-    this.#process.stderr!.on('data', (chunk: Buffer) => (this.#errors = (this.#errors + chunk.toString()).slice(-4000)));
-  }
-
-  run(seed: number): Promise<SeedReport> {
-    const lost = (failure: string): SeedReport => ({ seed, failure, hash: '', events: 0, virtualMs: 0, acknowledged: 0, faults: [], realMs: 0 });
-    return new Promise((resolve) => {
-      const finish = (report: SeedReport): void => {
-        clearTimeout(timer);
-        this.#process.off('message', onMessage);
-        this.#process.off('exit', onExit);
-        resolve(report);
-      };
-      const onMessage = (report: unknown): void => finish(report as SeedReport);
-      const onExit = (): void => {
-        this.isGone = true;
-        finish(lost(`the process ended: ${this.#errors}`));
-      };
-      const timer = setTimeout(() => {
-        this.isGone = true;
-        this.#process.kill('SIGKILL');
-        finish(lost(`it did not end within ${SEED_MS_MAX} ms`));
-      }, SEED_MS_MAX);
-      this.#process.on('message', onMessage);
-      this.#process.on('exit', onExit);
-      this.#process.send(seed);
-    });
-  }
-
-  end(): void {
-    this.#process.disconnect();
-  }
-}
-
-function reportOf(seed: number, result: SimulationResult, realMs: number): SeedReport {
-  const { failure, hash, events, virtualMs, acknowledged, faults } = result;
-  return { seed, failure, hash, events, virtualMs, acknowledged, faults: [...faults], realMs };
-}
-
-async function serve(nodes: number | undefined): Promise<void> {
-  process.on('message', (seed: number) => {
-    const startMs = performance.now();
-    simulate(planOf(seed, nodes === undefined ? {} : { nodes })).then((result) => process.send!(reportOf(seed, result, performance.now() - startMs)));
-  });
-}
 
 /** The words of a failure that another run of it would have too. */
-export function kindOf(failure: string): string {
+function kindOf(failure: string): string {
   return failure.replace(/\d+/g, '#').slice(0, 40);
 }
 
@@ -140,14 +36,11 @@ async function main(): Promise<number> {
     options: {
       seeds: { type: 'string' }, from: { type: 'string', default: '1' }, seed: { type: 'string' }, jobs: { type: 'string', default: '2' }, nodes: { type: 'string' }, trace: { type: 'boolean' },
       keep: { type: 'string' }, ms: { type: 'string' }, producers: { type: 'string' }, consumers: { type: 'string' }, committers: { type: 'string' }, members: { type: 'string' },
-      serve: { type: 'boolean' }, shrink: { type: 'boolean' }, quiet: { type: 'boolean' },
+      bugs: { type: 'boolean' }, only: { type: 'string' }, shrink: { type: 'boolean' }, quiet: { type: 'boolean' },
     },
   });
   const nodes = values.nodes === undefined ? undefined : Number(values.nodes);
-  if (values.serve === true) {
-    await serve(nodes);
-    return -1;
-  }
+  if (values.bugs === true) return (await runBugs({ seedsMax: Number(values.seeds ?? '600'), jobs: Number(values.jobs), only: values.only })) === 0 ? 0 : 1;
   if (values.seed !== undefined) {
     const whole = planOf(Number(values.seed), nodes === undefined ? {} : { nodes });
     const number = (name: 'ms' | 'producers' | 'consumers' | 'committers' | 'members', otherwise: number): number => (values[name] === undefined ? otherwise : Number(values[name]));
@@ -208,7 +101,4 @@ async function shrinkOne(plan: Plan, whole: Plan, nodes: number | undefined): Pr
   return 1;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const code = await main();
-  if (code >= 0) process.exitCode = code;
-}
+process.exitCode = await main();
