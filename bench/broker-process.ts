@@ -127,6 +127,9 @@ export const SMALL_JVM = {
   KAFKA_JVM_PERFORMANCE_OPTS: '-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -Duser.language=en',
 } as const;
 
+/** Where util-linux is: the kernel kills what runs when this process has gone, also when it went without a word. */
+const DIES_WITH_US = existsSync('/usr/bin/setpriv') ? ['/usr/bin/setpriv', '--pdeathsig', 'KILL', '--'] : [];
+
 /** A running program that is stopped by signals to it and all that it started. */
 export interface Daemon {
   readonly pid: number;
@@ -141,7 +144,8 @@ export interface Daemon {
 export function startDaemon(words: readonly string[], options: { cwd: string; logFile: string; env: Readonly<Record<string, string>> }): Daemon {
   const log = openSync(options.logFile, 'a');
   // A group of its own, so that what the broker may start ends with it, and Ctrl-C reaches it only through stop().
-  const child = spawn(words[0]!, words.slice(1), { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...options.env }, cwd: options.cwd });
+  const [program, ...rest] = [...DIES_WITH_US, ...words];
+  const child = spawn(program!, rest, { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...options.env }, cwd: options.cwd });
   closeSync(log);
   living.add(child);
   let gone: number | NodeJS.Signals | null = null;

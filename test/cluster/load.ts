@@ -12,7 +12,7 @@ import type { ClusterProcesses } from '../../bench/cluster-process.ts';
 import { CommitHistory, History } from '../crash/history.ts';
 import { readAll, watched } from '../crash/progress.ts';
 import { seeded } from '../crash/seeded.ts';
-import { type CommitListener, TOPIC, type Writer, javaWriter, judging, kafkajsWriter, librdkafkaWriter } from '../crash/writers.ts';
+import { type CommitListener, TOPIC, type Writer, javaWriter, judging, kafkajsProcessWriter, librdkafkaWriter } from '../crash/writers.ts';
 import { type ClusterAdmin, sleep } from './admin.ts';
 
 /** The programs of producers that are not written in JavaScript; null leaves one out. */
@@ -37,7 +37,6 @@ export interface LoadOptions {
 
 /** Longer than any of our servers needs, shorter than people wait: a client learns of a leader that hangs only by this. */
 const REQUEST_TIMEOUT_MS = 2_000;
-const VALUE_BYTES_MAX = 20_000;
 const KAFKAJS_WRITERS = 2;
 const COMMITTER_STOP_MS = 10_000;
 /** What of a value names the record. */
@@ -104,8 +103,9 @@ export class Load {
     const fail = (error: Error) => {
       this.#failure ??= error;
     };
-    const common = { config, partitions, history, fail, onePartition: true, anyOrder: true, valueBytesMax: VALUE_BYTES_MAX, recordsPerSecond: Math.ceil(recordsPerSecond / 4) };
-    for (let i = 0; i < KAFKAJS_WRITERS; i++) this.#writers.push(await kafkajsWriter({ ...common, name: `kafkajs${i}`, random: seeded(random.below(2 ** 31)) }));
+    const common = { config, partitions, history, fail, anyOrder: true, recordsPerSecond: Math.ceil(recordsPerSecond / 4) };
+    const program = [process.execPath, join(import.meta.dirname, 'kafkajs-producer.ts')];
+    for (let i = 0; i < KAFKAJS_WRITERS; i++) this.#writers.push(kafkajsProcessWriter({ ...common, name: `kafkajs${i}`, program, seed: random.below(2 ** 31) }));
     if (programs.librdkafka !== null) this.#writers.push(librdkafkaWriter({ ...common, name: 'librdkafka', program: programs.librdkafka }));
     if (programs.java !== null) this.#writers.push(javaWriter({ ...common, name: 'java', java: programs.java }));
     this.#startCommitter();

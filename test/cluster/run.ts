@@ -85,7 +85,7 @@ async function main(): Promise<number> {
     try {
       const { violations, facts } = await run({
         kind, dir: home, seed, rounds, programs: built, nodes: combinedNodes(kind, 3), recordsPerSecond: Number(values.rate), stallMsMax: 90_000, keep: values.keep,
-        settings: quickFailover({ sessionMs: Number(values['session-ms'] ?? (kind === 'ottla' ? 600 : 2_000)) }),
+        settings: quickFailover({ sessionMs: Number(values['session-ms'] ?? (kind === 'ottla' ? 400 : 2_000)) }),
         env: SMALL_JVM,
         say: (line) => say(`  ${name}: ${line}`),
       });

@@ -6,7 +6,7 @@ export function quickFailover({ sessionMs }: { readonly sessionMs: number }): st
     `broker.heartbeat.interval.ms=${Math.max(50, Math.round(sessionMs / 6))}`,
     `broker.session.timeout.ms=${sessionMs}`,
     `controller.quorum.fetch.timeout.ms=${sessionMs}`,
-    `controller.quorum.election.timeout.ms=${Math.max(200, Math.round(sessionMs / 3))}`,
+    `controller.quorum.election.timeout.ms=${Math.max(150, Math.round(sessionMs / 3))}`,
     `controller.quorum.election.backoff.max.ms=${Math.max(100, Math.round(sessionMs / 6))}`,
     `controller.quorum.request.timeout.ms=${sessionMs}`,
     `replica.lag.time.max.ms=${sessionMs * 3}`,

@@ -25,6 +25,8 @@ export interface Writer {
 export interface WriterOptions {
   /** Part of every record. */
   readonly name: string;
+  /** TOPIC where it is absent. */
+  readonly topic?: string;
   readonly config: KafkaConfig;
   readonly partitions: number;
   readonly history: History;
@@ -49,7 +51,7 @@ export interface WriterOptions {
  * records for duplicates. It retries by itself with the same records until it is told that trying is useless; then this loop sends the same again.
  */
 export async function kafkajsWriter(options: WriterOptions & { readonly random: Seeded }): Promise<Writer> {
-  const { name, config, partitions, history, fail, random, recordsPerSecond = Infinity, valueBytesMax = VALUE_BYTES_MAX, onePartition = false } = options;
+  const { name, topic = TOPIC, config, partitions, history, fail, random, recordsPerSecond = Infinity, valueBytesMax = VALUE_BYTES_MAX, onePartition = false } = options;
   const producer = new Kafka({ ...config, clientId: name }).producer({ idempotent: true, maxInFlightRequests: 1 });
   await producer.connect();
   let stopping = false;
@@ -76,7 +78,7 @@ export async function kafkajsWriter(options: WriterOptions & { readonly random: 
       let answer: Awaited<ReturnType<typeof producer.send>> | null = null;
       for (let attempts = 0; answer === null; attempts++) {
         try {
-          answer = await producer.send({ topic: TOPIC, messages, acks: -1, compression });
+          answer = await producer.send({ topic, messages, acks: -1, compression });
         } catch (error) {
           if (attempts === 100) throw error;
           await new Promise((done) => setTimeout(done, 20));
@@ -141,6 +143,13 @@ export function javaWriter(options: WriterOptions & { readonly java: readonly st
     'reconnect.backoff.max.ms=100',
     `request.timeout.ms=${String(config.requestTimeout ?? 10_000)}`,
   ]);
+}
+
+/** kafkajs in a process of its own: test/cluster/kafkajs-producer.ts, which says why. */
+export function kafkajsProcessWriter(options: WriterOptions & { readonly program: readonly string[]; readonly seed: number }): Writer {
+  const { name, config, partitions, program, seed, recordsPerSecond = RECORDS_PER_SECOND } = options;
+  const words = [(config.brokers as string[]).join(','), TOPIC, String(partitions), name, String(recordsPerSecond), String(config.requestTimeout ?? 10_000), String(seed)];
+  return numberingWriter(options, [...program, ...words]);
 }
 
 /** A program that prints "PARTITION NUMBER OFFSET" for each acknowledged record until its input ends, then "end ATTEMPTED". */
@@ -222,6 +231,10 @@ export async function startCommitter(
   consumer.on(consumer.events.REQUEST_TIMEOUT, ({ payload }) => {
     if (payload.apiName === 'OffsetCommit') listener.late();
   });
+  // Of a commit that never left, because the consumer is ending or has lost its group, commitOffsets says nothing (consumer/runner.js); the event comes with the answer.
+  consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {
+    for (const { partitions } of payload.topics) for (const { partition, offset } of partitions) listener.acknowledge(Number(partition), Number(offset));
+  });
   await consumer.connect();
   await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
   await consumer.run({
@@ -232,7 +245,6 @@ export async function startCommitter(
       const next = Number(batch.messages.at(-1)!.offset) + 1;
       listener.attempt(batch.partition, next);
       await consumer.commitOffsets([{ topic: TOPIC, partition: batch.partition, offset: String(next) }]);
-      listener.acknowledge(batch.partition, next);
     },
   });
   return { stop: () => consumer.disconnect() };
