@@ -108,6 +108,8 @@ export class Fetcher {
   #underWay: PeerChannel | null = null;
   #hastening: Timer | null = null;
   #givenUp = false;
+  /** Answers that refused the session, one after the other. */
+  #refusals = 0;
   #closed = false;
 
   constructor(options: FetcherOptions) {
@@ -257,8 +259,11 @@ export class Fetcher {
     if (!this.#session.answered(answer)) {
       const code = answer.errorCode as ErrorCode;
       logger.info(`fetching from broker ${leaderId}: ${errorMessage(code)}`);
-      return code === ErrorCode.FETCH_SESSION_ID_NOT_FOUND || code === ErrorCode.INVALID_FETCH_SESSION_EPOCH || code === ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR;
+      const isOfSession = code === ErrorCode.FETCH_SESSION_ID_NOT_FOUND || code === ErrorCode.INVALID_FETCH_SESSION_EPOCH || code === ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR;
+      // The next request begins one. A leader that refuses that as well is not asked in a circle.
+      return isOfSession && this.#refusals++ === 0;
     }
+    this.#refusals = 0;
     const under: Promise<void>[] = [];
     for (const { topicId, partitions } of answer.responses) {
       for (const one of partitions) {
@@ -317,6 +322,7 @@ export class Fetcher {
       const taken = await partition.appendFetched(records, told, frame.hold());
       if (taken === ErrorCode.FENCED_LEADER_EPOCH) return;
       if (taken !== ErrorCode.NONE) this.#delay(following, `what the leader sent for offset ${want.fetchOffset} was not taken: ${errorMessage(taken)}`);
+      else if (partition.log.writtenEndOffset === want.fetchOffset) this.#delay(following, `nothing that the leader sent for offset ${want.fetchOffset} could be taken`);
       else following.caughtUp = partition.log.writtenEndOffset >= answer.highWatermark;
     });
   }
@@ -331,11 +337,14 @@ export class Fetcher {
 
   async #cutTo(following: Following, offset: number, because: string): Promise<void> {
     const { partition, leaderEpoch } = following;
-    const { highWatermark, logEndOffset } = partition.log;
+    const { highWatermark, logEndOffset, epochs } = partition.log;
+    const { latestEpoch } = epochs;
     const name = `${partition.topic}-${partition.partition}`;
     const cut = await partition.cutTo(offset, leaderEpoch);
     if (cut === ErrorCode.UNKNOWN_SERVER_ERROR) return this.#delay(following, `not cut from ${logEndOffset} to ${offset}, below the high watermark ${highWatermark} that the same leader told: ${because}`);
     if (cut !== ErrorCode.NONE) return;
+    // The same question would be answered the same way.
+    if (partition.log.logEndOffset === logEndOffset && epochs.latestEpoch === latestEpoch) return this.#delay(following, `nothing to cut at ${offset}: ${because}`);
     if (offset < highWatermark) this.#options.logger.warn(`${name}: cut from ${logEndOffset} to ${offset}, below the high watermark ${highWatermark}: ${because}`);
     else if (offset < logEndOffset) this.#options.logger.info(`${name}: cut from ${logEndOffset} to ${offset}: ${because}`);
   }

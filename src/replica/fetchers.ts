@@ -17,7 +17,6 @@ export interface FetchersOptions extends Omit<FetcherOptions, 'leaderId' | 'chan
 }
 
 interface Place {
-  readonly leaderId: number;
   readonly leaderEpoch: number;
   readonly name: string;
   readonly fetcher: Fetcher;
@@ -37,17 +36,17 @@ export class Fetchers {
     const { leader, leaderEpoch } = partition.state;
     const place = this.#places.get(partition);
     const follows = partition.isFollower && !partition.log.failed;
-    if (follows && place?.leaderId === leader && place.leaderEpoch === leaderEpoch) return;
-    if (place !== undefined) this.#leave(partition, place);
-    if (!follows) return;
     const loop = hash(partition) % this.#options.loopsPerLeader();
     const name = `${leader}:${loop}`;
+    if (follows && place?.name === name && place.leaderEpoch === leaderEpoch) return;
+    if (place !== undefined) this.#leave(partition, place);
+    if (!follows) return;
     let fetcher = this.#byName.get(name);
     if (fetcher === undefined) {
       fetcher = new Fetcher({ ...this.#options, leaderId: leader, channel: () => this.#options.channelOf(leader, loop) });
       this.#byName.set(name, fetcher);
     }
-    this.#places.set(partition, { leaderId: leader, leaderEpoch, name, fetcher });
+    this.#places.set(partition, { leaderEpoch, name, fetcher });
     fetcher.add(partition);
   }
 

@@ -87,7 +87,9 @@ export class Housekeeping {
     const due = this.#leaving.filter((file) => file.atMs <= monotonicMs);
     this.#leaving = this.#leaving.filter((file) => file.atMs > monotonicMs);
     for (const { path } of due) this.removing(runtime.disk.removeAll(path));
-    for (const { log } of partitions()) {
+    for (const { log, isBeingCut } of partitions()) {
+      // Where it will end is not clear yet.
+      if (isBeingCut) continue;
       try {
         const files = log.applyRetention(nowMs);
         for (const path of files) this.#leaving.push({ path, atMs: monotonicMs + log.config.fileDeleteDelayMs });
@@ -124,8 +126,10 @@ export class Housekeeping {
 
   async #flush(): Promise<void> {
     const nowMs = this.#options.runtime.clock.wallMs();
-    for (const { log } of [...this.#options.partitions()]) {
-      if (log.failed || !log.isFlushDue(nowMs)) continue;
+    for (const partition of [...this.#options.partitions()]) {
+      const { log } = partition;
+      // A recovery point that rose while the log is being cut would be written down beyond its end.
+      if (log.failed || partition.isBeingCut || !log.isFlushDue(nowMs)) continue;
       try {
         await log.flush();
       } catch (error) {

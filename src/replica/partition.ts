@@ -437,6 +437,10 @@ export class Partition implements TurnOwner, Watched {
     this.wakeWatchers();
   }
 
+  get isBeingCut(): boolean {
+    return this.#cutting !== null;
+  }
+
   /** Resolves when nothing is being written or cut. */
   async settled(): Promise<void> {
     while (this.#cutting !== null || this.log.queuedBytes > 0) await (this.#cutting ?? this.log.write());

@@ -422,6 +422,8 @@ export class Replicas {
     const names = ofBroker ? [...this.#topics.keys()] : changes.configs.filter((resource) => resource.resourceType === ResourceType.TOPIC).map((resource) => resource.name);
     const settings = this.#options.settings();
     const producerIdExpirationMs = settings.get('producer.id.expiration.ms');
+    // num.replica.fetchers may be another.
+    if (ofBroker) for (const partition of this.partitions()) this.#fetchers.place(partition);
     for (const name of names) {
       const topic = this.#topics.get(name);
       if (topic === undefined) continue;

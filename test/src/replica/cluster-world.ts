@@ -90,7 +90,7 @@ export class TestBroker {
     const note = (line: string): void => void this.lines.push(line);
     this.replicas = new Replicas({
       runtime, directories: this.directories, nodeId: id, turn: this.turn, logger: { info: note, warn: note, error: note }, settings: () => settings,
-      peerOf: (nodeId) => world.channel(id, nodeId), controller: world.controllerOf(id), brokerEpoch: () => world.epochs.get(id) ?? -1,
+      peerOf: (nodeId, lane) => world.channel(id, nodeId, lane), controller: world.controllerOf(id), brokerEpoch: () => world.epochs.get(id) ?? -1,
       onLeadershipChange: (partition, role) => void world.roles.push(`${id}: ${partition.topic}-${partition.partition} ${role} ${partition.leaderEpoch}`),
     });
     const fetchSessions = new FetchSessions({ slotsMax: 100, evictionMs: 120_000, newId: () => 1 + random.below(0x7fff_ffff) });
@@ -173,7 +173,7 @@ export class ClusterWorld {
   readonly assigned: string[] = [];
   image: MetadataImage = MetadataImage.EMPTY;
   readonly #settings: Settings;
-  /** Ways to end what is being asked, by `from > to`. */
+  /** Ways to end what is being asked, by `from > to lane`. */
   readonly #open = new Map<string, Set<() => void>>();
   /** Where an answer is changed on its way, by who sends it. */
   tamper: ((from: number, api: string, answer: any) => void) | null = null;
@@ -281,8 +281,9 @@ export class ClusterWorld {
     return this.brokers.get(id)!;
   }
 
-  channel(from: number, to: number): PeerChannel {
+  channel(from: number, to: number, lane: number): PeerChannel {
     const way = `${from} > ${to}`;
+    const key = `${way} ${lane}`;
     return {
       request: async (api: Api<any, any>, input: any) => {
         this.sent.push(`${way} ${api.name}`);
@@ -292,8 +293,8 @@ export class ClusterWorld {
         let disconnect = (): void => {};
         const disconnected = new Promise<never>((_, reject) => (disconnect = () => reject(new ConnectionError('disconnected'))));
         disconnected.catch(() => {});
-        const open = this.#open.get(way) ?? new Set();
-        this.#open.set(way, open.add(disconnect));
+        const open = this.#open.get(key) ?? new Set();
+        this.#open.set(key, open.add(disconnect));
         try {
           const answer = await Promise.race([call(broker, api, api.request.versions.max, input), disconnected]);
           if (this.cut.has(`${to} > ${from}`)) throw new ConnectionError('the answer was lost');
@@ -303,7 +304,7 @@ export class ClusterWorld {
           open.delete(disconnect);
         }
       },
-      disconnect: () => this.#open.get(way)?.forEach((end) => end()),
+      disconnect: () => this.#open.get(key)?.forEach((end) => end()),
     } as PeerChannel;
   }
 

@@ -356,6 +356,48 @@ describe('a follower', () => {
     await world.stop();
   });
 
+  test('does not ask in a circle where an answer changes nothing', async () => {
+    const world = new ClusterWorld();
+    const [one] = world.startAll();
+    world.create({ leader: 1, leaderEpoch: 0, replicas: [1, 2] });
+    await world.settle();
+    one.produce('a');
+    await world.after(600);
+    for (const tamper of [
+      (partition: any) => (partition.divergingEpoch = { epoch: 0, endOffset: 7 }),
+      (partition: any) => (partition.errorCode = ErrorCode.OFFSET_OUT_OF_RANGE),
+      (partition: any) => (partition.divergingEpoch = { epoch: 5, endOffset: -1 }),
+      (_partition: any, answer: any) => (answer.errorCode = ErrorCode.FETCH_SESSION_ID_NOT_FOUND),
+      (_partition: any, answer: any) => (answer.errorCode = ErrorCode.UNKNOWN_SERVER_ERROR),
+    ]) {
+      world.tamper = (_from, api, answer) => {
+        if (api === 'Fetch') for (const topic of answer.responses) for (const partition of topic.partitions) tamper(partition, answer);
+      };
+      one.produce('b');
+      await world.after(600);
+      world.sent.length = 0;
+      await world.after(5000);
+      expect(world.sent.length).toBeLessThan(25);
+      world.tamper = null;
+      expect(await world.after(2100)).toEqual(['b: 0']);
+    }
+    await world.stop();
+  });
+
+  test('is fetched by as many loops as num.replica.fetchers says, each with a session of its own', async () => {
+    const world = new ClusterWorld({ settings: { 'num.replica.fetchers': 3 } });
+    const [one, two] = world.startAll();
+    for (let i = 0; i < 6; i++) world.create({ leader: 1, leaderEpoch: 0, replicas: [1, 2] }, i);
+    await world.after(1100);
+    world.sent.length = 0;
+    await world.after(1000);
+    expect(world.sent.length).toBe(6);
+    for (let i = 0; i < 6; i++) one.partition(i).append(testBatch({ values: [`${i}`] }), 'client', world.time.wallMs());
+    await world.settle();
+    for (let i = 0; i < 6; i++) expect(await two.contents(i)).toEqual([`0:${i}`]);
+    await world.stop();
+  });
+
   test('after an unclean election, has what the new leader has, below the high watermark too', async () => {
     const world = new ClusterWorld();
     const [one, two, three] = world.startAll();
