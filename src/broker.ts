@@ -30,6 +30,7 @@ import { registerNodeMetrics } from './node/node-metrics.ts';
 import type { FollowsMetadata, NodeView } from './node/node-metrics.ts';
 import { Peers } from './node/peers.ts';
 import { whyUnready } from './node/readiness.ts';
+import { inTime } from './node/registration-time.ts';
 import { rolesOf } from './node/roles.ts';
 import type { Roles } from './node/roles.ts';
 import { TopicMaker } from './node/topic-maker.ts';
@@ -145,7 +146,7 @@ export class Broker implements Node {
       // Before the node is ready, for what it is asked most is whether it is.
       await broker.#listenHttp(settings.get('ottla.http'));
       dispatcher = new Dispatcher({ apis: servedApis, node: broker, log: logger, onBug: onFatal, metrics: { requests: new RequestMetrics(metrics, errorName), clock: runtime.clock } });
-      const quorum = await openQuorum({
+      const quorum = await inTime({ ...options, roles }, (aborted) => openQuorum({
         runtime, settings, nodeId, clusterId: directories.clusterId, directory: metadataPath, directoryId: directories.metadata.id, logger, onFailure: onFatal,
         controllerEndpoints: listeners.endpoints('controller'), incarnationId: broker.#incarnationId, peerOf: broker.#peers.at('quorum'),
         // Controllers must hear each other before one of them can lead.
@@ -153,8 +154,8 @@ export class Broker implements Node {
           broker.#take(opened);
           server.serve('controller');
         },
-        ...(options.aborted !== undefined && { aborted: options.aborted }),
-      });
+        aborted,
+      }));
       undo.push(() => quorum.close());
       broker.#take(quorum);
       server.serve('controller');
