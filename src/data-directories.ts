@@ -61,12 +61,25 @@ export function openDirectories(options: OpenOptions): OpenedDirectories {
       throw new DataDirectoryError(`${metadataPath} is not formatted, and a node of a cluster of several must be told which cluster it is of: format it (ottla format --cluster-id ID --config FILE) or give --cluster-id`);
     }
     const clusterId = given ?? random.uuid();
+    const ofMetadata = opened.findIndex((logs) => logs.path === metadataPath);
+    if (owners[ofMetadata] === undefined) checkMayBegin(options, { isKnown: known.length > 0 });
     opened.forEach((logs, i) => checkOwner(logs.path, owners[i], { nodeId, clusterId }));
     const all = opened.map((logs, i) => ({ logs, id: owners[i]?.directoryId ?? give(logs.path, { clusterId, nodeId, directoryId: random.uuid() }, logs.path === metadataPath, options) }));
     return { clusterId, all: all.filter(({ logs }) => paths.includes(logs.path)), metadata: all.find(({ logs }) => logs.path === metadataPath)! };
   } catch (error) {
     for (const logs of opened) logs.release();
     throw error;
+  }
+}
+
+/** A node on its own begins where nothing is; one of several must not begin as somebody that it was not, or has been. */
+function checkMayBegin({ roles, settings, metadataPath, clusterId }: OpenOptions, { isKnown }: { readonly isKnown: boolean }): void {
+  if (roles.isAlone) return;
+  if (isKnown && clusterId === undefined) {
+    throw new DataDirectoryError(`${metadataPath} has lost the metadata of this node, whose other directories are there: a voter that forgets what it has voted for must not come back by itself. Format it, if that is meant`);
+  }
+  if (roles.isController && settings.get('controller.quorum.voters').length === 0) {
+    throw new DataDirectoryError(`${metadataPath} is not formatted, and controller.quorum.voters is not set: format it, with one of --standalone, --initial-controllers and --no-initial-controllers (ottla format --help)`);
   }
 }
 

@@ -63,7 +63,7 @@ export function readListeners(texts: ListenerTexts): Listeners {
   for (const text of texts.advertised ?? []) {
     const listener = parseListener('advertised.listeners', text, protocols);
     checkAdvertised(listener, text, all, advertised);
-    if (!controllerNames.has(listener.name)) advertised.set(listener.name, listener);
+    advertised.set(listener.name, listener);
   }
   return { broker, unserved, controller, advertised, interBroker: interBrokerListener(texts, forClients, protocols) };
 }

@@ -6,6 +6,7 @@ import { Metadata } from '../../../protocol/messages/metadata.ts';
 import { Produce } from '../../../protocol/messages/produce.ts';
 import { CreateTopics, DeleteTopics } from '../../../protocol/messages/topics.ts';
 import { MemoryDisk } from '../../../storage/memory-disk.ts';
+import { writeMetaProperties } from '../../../storage/meta-properties.ts';
 import { Broker } from '../../../src/broker.ts';
 import { freePorts } from '../../../src/node/cluster-plan.ts';
 import { nodeRuntime } from '../../../src/runtime/node.ts';
@@ -117,6 +118,18 @@ describe('what ends a start with a reason', () => {
     const settings = Settings.from({ set: ['node.id=11', 'process.roles=broker', 'controller.listener.names=CONTROLLER', `listeners=PLAINTEXT://${HOST}:${broker!.port}`, votersOf(controllers)] });
     const runtime = { ...nodeRuntime(), disk: new MemoryDisk() };
     await expect(Broker.start({ runtime, settings, dataDir: '/data' })).rejects.toThrow('/data is not formatted, and a node of a cluster of several must be told which cluster it is of');
+  });
+
+  test('a controller of a dynamic quorum that nobody has formatted, and a voter that has lost its metadata', async () => {
+    const dynamic = ['node.id=1', 'process.roles=controller', 'controller.listener.names=CONTROLLER', `listeners=CONTROLLER://${HOST}:0`, 'controller.quorum.bootstrap.servers=a:1,b:1'];
+    await expect(Broker.start({ runtime: { ...nodeRuntime(), disk: new MemoryDisk() }, settings: Settings.from({ set: dynamic }), dataDir: '/data', clusterId: CLUSTER_ID }))
+      .rejects.toThrow('/data is not formatted, and controller.quorum.voters is not set: format it, with one of --standalone, --initial-controllers and --no-initial-controllers');
+    const [controllers, disk] = [await places(1, 1), new MemoryDisk()];
+    for (const path of ['/logs', '/meta']) disk.makeDirectory(path);
+    const own = ['process.roles=broker,controller', 'log.dirs=/logs', 'metadata.log.dir=/meta', `listeners=PLAINTEXT://${HOST}:0,CONTROLLER://${HOST}:${controllers[0]!.port}`, `controller.quorum.voters=1@${HOST}:${controllers[0]!.port},2@${HOST}:1`];
+    const settings = Settings.from({ set: ['node.id=1', 'controller.listener.names=CONTROLLER', ...own] });
+    writeMetaProperties(disk, '/logs', { clusterId: CLUSTER_ID, nodeId: 1, directoryId: 'AAAAAAAAAAAAAAAAAAAADA' }, 0);
+    await expect(Broker.start({ runtime: { ...nodeRuntime(), disk }, settings })).rejects.toThrow('/meta has lost the metadata of this node');
   });
 
   test('a cluster that registers nobody in time', async () => {
