@@ -156,21 +156,26 @@ export class Settings {
     return new Settings({ given: this.#static, broker: layer(overrides.broker, true), cluster: layer(overrides.cluster, false) }, this.withoutEffect);
   }
 
-  /** What is wrong with dynamic overrides of a broker (or, without one, of all brokers), in Kafka's words, or null. */
+  /** What is wrong with dynamic overrides of a broker (or, without one, of all brokers), in Kafka's words (DynamicBrokerConfig.validateConfigs), or null. */
   validateOverrides(overrides: ReadonlyMap<string, string>, perBroker: boolean): string | null {
-    for (const [name, text] of overrides) {
-      const setting = brokerSettingsByName.get(name);
-      if (setting === undefined) continue;
-      if (!isDynamic(setting, true)) return `Cannot update these configs dynamically: Set(${name})`;
-      if (!isDynamic(setting, perBroker)) return `Cannot update these configs at default cluster level: Set(${name})`;
+    const names = [...overrides.keys()].filter((name) => brokerSettingsByName.has(name));
+    const some = (text: string, isWrong: (name: string, setting: Setting) => boolean): string | null => {
+      const wrong = names.filter((name) => isWrong(name, brokerSettingsByName.get(name)!));
+      return wrong.length === 0 ? null : `${text}: [${wrong.join(', ')}]`;
+    };
+    const fault =
+      some('Cannot update these configs dynamically', (_name, setting) => !isDynamic(setting, true)) ??
+      some('These security configs can be dynamically updated only per-listener using the listener prefix', (name) => name.startsWith('ssl.'));
+    if (fault !== null) return fault;
+    for (const name of names) {
       try {
-        parseSetting(name, setting, text);
+        parseSetting(name, brokerSettingsByName.get(name)!, overrides.get(name)!);
       } catch (error) {
         if (error instanceof InvalidSettingError) return error.message;
         throw error;
       }
     }
-    return null;
+    return some('Cannot update these configs at default cluster level, broker id must be specified', (_name, setting) => !isDynamic(setting, perBroker));
   }
 
   /** The settings of this broker that it acts on. */
@@ -214,7 +219,8 @@ export class Settings {
       }
     }
     for (const one of names) {
-      const text = brokerSettingsByName.get(one)?.defaultText;
+      const setting = brokerSettingsByName.get(one);
+      const text = setting?.dynamicOnly ? null : setting?.defaultText;
       if (text !== null && text !== undefined) found.push({ name: one, value: show(one, text), source: ConfigSource.DEFAULT });
     }
     const first = found.findIndex((one) => one.name === name);

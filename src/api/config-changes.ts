@@ -11,7 +11,7 @@ import { applied, ConfigOperation, type ConfigOutcome, type ConfigResourceName }
 import { ResourceType } from '../quorum/image.ts';
 import { ownText } from '../quorum/topic-creation.ts';
 import { brokerSettingsByName } from '../settings/broker-settings.ts';
-import { SettingError } from '../settings.ts';
+import { SettingError, type Settings } from '../settings.ts';
 import { forwardToController } from './forwarding.ts';
 import type { Node } from './node.ts';
 import { serve } from './serve.ts';
@@ -176,7 +176,8 @@ function checkSettings(resource: Resource, node: Node): void {
   if (fault !== null) throw invalid(fault);
   try {
     const other = image.configOf(ResourceType.BROKER, isPerBroker ? '' : String(node.nodeId));
-    node.settings.withOverrides(isPerBroker ? { broker: wanted, cluster: other } : { broker: other, cluster: wanted });
+    const settings = node.settings.withOverrides(isPerBroker ? { broker: wanted, cluster: other } : { broker: other, cluster: wanted });
+    checkCordoned(settings);
   } catch (error) {
     if (!(error instanceof SettingError)) throw error;
     throw invalid(error.message);
@@ -196,7 +197,16 @@ function changedSetting(
       throw new KafkaError(ErrorCode.INVALID_CONFIG, `Config value ${operation} is not allowed for config key: ${name}`);
     }
   }
+  if (!Object.values<number>(ConfigOperation).includes(configOperation)) throw invalid(`Unknown operations type ${configOperation}`);
   return applied(resource, name, { configOperation, value }, present);
+}
+
+function checkCordoned(settings: Settings): void {
+  const directories = settings.get('log.dirs') ?? settings.get('log.dir');
+  const missing = settings.get('cordoned.log.dirs').filter((directory) => !directories.includes(directory));
+  if (missing.length > 0) {
+    throw invalid(`requirement failed: All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : ${missing.join(', ')}`);
+  }
 }
 
 /** Levels are checked as Kafka does; there is one logger here, of one level, so that is all that can be set. */
@@ -220,7 +230,8 @@ function checkLogger({ resourceName, configs }: IncrementalResource, { nodeId }:
       case ConfigOperation.SUBTRACT:
         throw invalid('SUBTRACT operation is not allowed for the BROKER_LOGGER resource');
       default:
-        throw invalid(`Unknown operation type ${configOperation} is not allowed for the BROKER_LOGGER resource`);
+        // Kafka fails on it.
+        throw new KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR);
     }
   }
 }

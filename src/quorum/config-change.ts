@@ -143,7 +143,8 @@ export function applied(
       return parts.join(',');
     }
     default:
-      throw new KafkaError(ErrorCode.INVALID_REQUEST, `Unknown operations type ${configOperation}`);
+      // Kafka's controller fails on it.
+      throw new KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR);
   }
 }
 
