@@ -11,9 +11,11 @@ import assert from 'node:assert';
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import { DiskError } from '../../storage/disk.ts';
 import type { LogRead } from '../../storage/log-read.ts';
+import { StorageError } from '../../storage/log-state.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Clock, Random, Timer, Timers } from '../runtime/runtime.ts';
 import { BATCH_BYTES_MAX, type BatchStamp, controlBatch, dataBatches, type NewControlRecord } from './batches.ts';
+import { MetadataError } from './metadata-log.ts';
 import { nextTimeMs, step } from './raft.ts';
 import type { RaftPeers } from './raft-peers.ts';
 import type { Destination, ElectionState, RaftEffect, RaftEvent, RaftRequest, RaftState, Reply, SnapshotId } from './raft-state.ts';
@@ -119,6 +121,8 @@ export class RaftDriver {
   #flushing: Promise<void> | undefined;
   #failed: unknown;
   #closed = false;
+  /** Closed for good: what others still answer comes too late. */
+  #ended = false;
   #timer: Timer | undefined;
   /** The time that the state was last looked at with. */
   #steppedMs = 0;
@@ -229,6 +233,8 @@ export class RaftDriver {
     }
     this.#timer?.cancel();
     await this.#locked;
+    this.#ended = true;
+    this.#timer?.cancel();
     this.#peers.close();
     for (const [token] of this.#asked) this.#reply(token, this.#ownReply(ErrorCode.BROKER_NOT_AVAILABLE));
   }
@@ -276,7 +282,7 @@ export class RaftDriver {
   // ---- events and effects
 
   dispatch(event: RaftEvent): void {
-    if (this.#failed !== undefined) return;
+    if (this.#failed !== undefined || this.#ended) return;
     if (this.#locked !== undefined) {
       this.#events.push(event);
       return;
@@ -302,7 +308,9 @@ export class RaftDriver {
         if (done !== undefined) return this.#lock(done);
       }
     } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
+      // A node whose log takes nothing, or that cannot read what is in it, is no part of the quorum.
+      const isExpected = error instanceof DiskError || error instanceof StorageError || error instanceof MetadataError || error instanceof KafkaError;
+      if (!isExpected) throw error;
       this.#fail(error);
     } finally {
       this.#performing = false;

@@ -59,6 +59,8 @@ export class MetadataLog {
   /** Who votes, by what snapshot and log say. */
   readonly voters: VoterHistory;
   #newestSnapshot: SnapshotId | null = null;
+  /** Read from the directory when it is asked for; forgotten when that changes. */
+  #earliestSnapshot: SnapshotId | null = null;
   /** `log.sizeBytes` at the newest snapshot, less what was deleted since. */
   #sizeAtSnapshot = 0;
   #lastSnapshotMs: number;
@@ -114,6 +116,12 @@ export class MetadataLog {
   /** null for none besides the one that `format` makes. */
   get newestSnapshot(): SnapshotId | null {
     return this.#newestSnapshot;
+  }
+
+  /** Of those that are left, besides the one that `format` makes: what is before it cannot be had from the log. */
+  get earliestSnapshot(): SnapshotId | null {
+    this.#earliestSnapshot ??= listSnapshots(this.#disk, this.#directory).find(({ offset }) => offset > 0) ?? null;
+    return this.#earliestSnapshot;
   }
 
   /** What this node is sure that is committed, from before it started; `cut` never goes below it. */
@@ -208,6 +216,7 @@ export class MetadataLog {
       });
       await writeSnapshot(this.#disk, this.#directory, id, content);
       if (id.offset > (this.#newestSnapshot?.offset ?? 0)) this.#newestSnapshot = id;
+      this.#earliestSnapshot = null;
       this.voters.truncateFromStart(id.offset);
       this.#sizeAtSnapshot = size;
       this.clean();
@@ -229,6 +238,7 @@ export class MetadataLog {
       const isTooMuch = retentionBytes >= 0 && bytes > retentionBytes;
       if (!isOld && !isTooMuch) return;
       this.#disk.unlink(joinPath(this.#directory, oldest.name));
+      this.#earliestSnapshot = null;
       const before = this.log.sizeBytes;
       this.#trimLog(next.offset);
       this.#sizeAtSnapshot -= before - this.log.sizeBytes;
@@ -241,6 +251,7 @@ export class MetadataLog {
   dropSnapshotsBefore(id: SnapshotId): void {
     this.#lastSnapshotMs = this.#clock.monotonicMs();
     this.#sizeAtSnapshot = this.log.sizeBytes;
+    this.#earliestSnapshot = null;
     for (const { name, offset } of listSnapshots(this.#disk, this.#directory)) {
       if (offset < id.offset) this.#disk.unlink(joinPath(this.#directory, name));
     }

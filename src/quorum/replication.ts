@@ -8,6 +8,7 @@
 import assert from 'node:assert';
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import type { Disk } from '../../storage/disk.ts';
+import { HEADER_BYTES, storedSize } from '../../storage/stored-batch.ts';
 import type { Clock } from '../runtime/runtime.ts';
 import { type MetadataBatch, readBatches } from './batches.ts';
 import type { MetadataImages } from './images.ts';
@@ -52,23 +53,35 @@ export class Replication {
       end = batch.lastOffset + 1;
       lastEpoch = batch.epoch;
     }
-    if (batches.length === 0) return;
     // A batch may not be longer than a segment, so each is appended by itself; the buffer is the network's.
+    const appended: MetadataBatch[] = [];
+    let refused: ErrorCode = ErrorCode.NONE;
     let at = 0;
     for (const batch of batches) {
-      const size = whole.readInt32BE(at + 8) + 12;
+      const size = storedSize(whole, at);
       const { error } = log.appendAsFollower(Buffer.from(whole.subarray(at, at + size)), { leaderEpoch: epoch, nowMs: this.#clock.wallMs() });
-      if (error !== ErrorCode.NONE) throw new KafkaError(error);
+      if (error !== ErrorCode.NONE) {
+        refused = error;
+        break;
+      }
       this.#metadata.noteControl(batch);
+      appended.push(batch);
       at += size;
     }
-    this.#fold(batches, highWatermark);
+    this.#fold(appended, highWatermark);
+    if (refused !== ErrorCode.NONE) throw new KafkaError(refused, 'the metadata log does not take what the leader sent');
   }
 
+  /** What is in the log must be in the images: who cannot read it cannot go on. Throws a MetadataError. */
   #fold(batches: readonly MetadataBatch[], highWatermark: number): void {
     const committed = batches.filter((batch) => batch.lastOffset < highWatermark);
-    if (committed.length > 0) this.#images.fold(committed);
-    for (const batch of batches.slice(committed.length)) this.#images.fold([batch]);
+    try {
+      if (committed.length > 0) this.#images.fold(committed);
+      for (const batch of batches.slice(committed.length)) this.#images.fold([batch]);
+    } catch (error) {
+      if (!(error instanceof KafkaError) && !(error instanceof RangeError)) throw error;
+      throw new MetadataError(`the metadata that the leader sent cannot be used: ${error.message}`, { cause: error });
+    }
   }
 
   /** Cuts where the leader's epoch `epoch`, which ends at `endOffset`, and this log part. Resolves with the end. Rejects with a MetadataError for a cut of what is committed. */
@@ -106,8 +119,8 @@ export class Replication {
       if (newestSnapshot !== null) return { type: 'snapshot', id: newestSnapshot };
       if (log.logStartOffset === 0) return { type: 'valid' };
     }
-    const earliest = listSnapshots(this.#disk, this.#metadata.directory).find((snapshot) => snapshot.offset > 0);
-    if (earliest !== undefined && newestSnapshot !== null) {
+    const { earliestSnapshot: earliest } = this.#metadata;
+    if (earliest !== null && newestSnapshot !== null) {
       const isBefore = offset < log.logStartOffset || (offset === log.logStartOffset && epoch !== earliest.epoch) || epoch < earliest.epoch;
       if (isBefore) return { type: 'snapshot', id: newestSnapshot };
     }
@@ -121,8 +134,8 @@ export class Replication {
     const end = log.endOffsetForEpoch(epoch);
     if (end === null || end.epoch < 0) return { epoch: lastEpoch, endOffset: log.logEndOffset };
     // The first record here may be of a later epoch than the snapshot before it, whose epoch ended where that begins.
-    const earliest = listSnapshots(this.#disk, this.#metadata.directory).find((snapshot) => snapshot.offset > 0);
-    if (earliest !== undefined && end.endOffset === earliest.offset && end.epoch === epoch) return { epoch: earliest.epoch, endOffset: earliest.offset };
+    const { earliestSnapshot: earliest } = this.#metadata;
+    if (earliest !== null && end.endOffset === earliest.offset && end.epoch === epoch) return { epoch: earliest.epoch, endOffset: earliest.offset };
     return { epoch: end.epoch, endOffset: end.endOffset };
   }
 
@@ -166,9 +179,9 @@ export class Replication {
 /** Without the batch at the end that the answer's limit cut short. */
 function wholeBatches(bytes: Buffer): Buffer {
   let end = 0;
-  while (bytes.length - end >= 12) {
-    const size = bytes.readInt32BE(end + 8) + 12;
-    if (size < 61 || size > bytes.length - end) break;
+  while (bytes.length - end >= HEADER_BYTES) {
+    const size = storedSize(bytes, end);
+    if (size < HEADER_BYTES || size > bytes.length - end) break;
     end += size;
   }
   if (end === 0 && bytes.length > 0) throw unsound(`${bytes.length} bytes without a whole batch`);

@@ -30,6 +30,8 @@ export interface MemberOptions {
 export class ClusterWorld {
   readonly disks = new Map<number, MemoryDisk>();
   readonly quorums = new Map<number, Quorum>();
+  /** Of those whose directories are not the first that they had. */
+  readonly directoryIds = new Map<number, string>();
   readonly lines: string[] = [];
   readonly failures: unknown[] = [];
   /** Nodes that nobody reaches, and that reach nobody. */
@@ -38,9 +40,11 @@ export class ClusterWorld {
   readonly sent: { readonly api: string; readonly from: number; readonly to: number }[] = [];
   nowMs = 1_700_000_000_000;
   #timers: Waiting[] = [];
+  /** How often each was killed: what is left of it in this process is heard by nobody. */
+  readonly #lives = new Map<number, number>();
 
   directoryId(id: number): string {
-    return Buffer.alloc(16, id).toString('base64url');
+    return this.directoryIds.get(id) ?? Buffer.alloc(16, id).toString('base64url');
   }
 
   runtime(id: number): Runtime {
@@ -81,7 +85,7 @@ export class ClusterWorld {
       runtime, directory: DIRECTORY, settings: Settings.from({ production: true, values: { 'node.id': id, 'controller.listener.names': 'CONTROLLER', ...settings } }), nodeId: id,
       clusterId: CLUSTER_ID, directoryId: this.directoryId(id), logger: { info: log, warn: log, error: log }, roles, onFailure: (error) => void this.failures.push(error),
       controllerEndpoints: roles.includes('controller') ? [{ name: 'CONTROLLER', host: 'node', port: PORT + id, securityProtocol: 0 }] : [],
-      peerOf: ({ port }) => this.#peer(id, port - PORT) as unknown as Peer,
+      peerOf: ({ port }) => this.#peer(id, port - PORT, this.#lives.get(id)) as unknown as Peer,
       onOpened: (quorum) => void this.quorums.set(id, quorum),
     });
   }
@@ -106,6 +110,7 @@ export class ClusterWorld {
   /** As kill -9 and power loss together: nothing more is heard of it, and its disk has what was synced. */
   kill(id: number): void {
     this.quorums.delete(id);
+    this.#lives.set(id, (this.#lives.get(id) ?? 0) + 1);
   }
 
   leader(): Quorum | undefined {
@@ -133,18 +138,20 @@ export class ClusterWorld {
     await this.settle();
   }
 
-  #peer(from: number, to: number) {
+  #peer(from: number, to: number, life: number | undefined) {
+    const isGone = (): boolean => this.cutOff.has(from) || this.cutOff.has(to) || this.#lives.get(from) !== life;
     return {
       versionOf: async (api: AnyApi) => api.request.versions.max,
       disconnect() {},
       request: async <Q extends AnyMessage, S extends AnyMessage>(api: Api<Q, S>, input: Input<Q>): Promise<Value<S>> => {
         const version = api.request.versions.max;
+        if (isGone()) throw new ConnectionError(`node ${to} is not reached`);
         this.sent.push({ api: api.name, from, to });
         const request = decodeBuffer(api.request, version, encodeBuffer<any>(api.request, version, input));
         const target = this.quorums.get(to);
-        if (target === undefined || this.cutOff.has(from) || this.cutOff.has(to)) throw new ConnectionError(`nobody is at node ${to}`);
+        if (target === undefined) throw new ConnectionError(`nobody is at node ${to}`);
         const response = await this.answer(target, api.name, request, version);
-        if (this.cutOff.has(from) || this.cutOff.has(to) || !this.quorums.has(from)) throw new ConnectionError(`node ${to} is gone`);
+        if (isGone() || this.quorums.get(to) !== target) throw new ConnectionError(`node ${to} is gone`);
         return decodeBuffer(api.response, version, encodeBuffer<any>(api.response, version, response)) as Value<S>;
       },
     };

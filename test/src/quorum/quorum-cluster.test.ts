@@ -220,15 +220,20 @@ describe('dynamic voters', () => {
     const settings = { ...bootstrap, 'controller.quorum.auto.join.enable': true };
     await world.openAll([1], { settings, initialVoters: [1] });
     await world.openAll([2], { settings });
-    const voters = (): number[] =>
-      world.leader()?.requests.describeQuorum({ topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }] }, { apiVersion: 2 }).topics[0]!.partitions[0]!.currentVoters.map(({ replicaId }) => replicaId) ?? [];
-    await world.until(() => voters().length === 2);
+    await world.openAll([3], { settings });
+    const voters = (): string[] =>
+      world.leader()?.requests.describeQuorum({ topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }] }, { apiVersion: 2 }).topics[0]!.partitions[0]!.currentVoters.map(
+        ({ replicaDirectoryId }) => replicaDirectoryId ?? '',
+      ) ?? [];
+    await world.until(() => voters().length === 3);
     // Its disk is lost: what it was is removed, and what it is now is added.
-    world.kill(2);
-    world.disks.delete(2);
-    world.directoryId = (id) => Buffer.alloc(16, id === 2 ? 22 : id).toString('base64url');
-    await world.openAll([2], { settings });
-    await world.until(() => world.quorums.get(2)!.leader().leaderId >= 0);
+    world.kill(3);
+    world.disks.delete(3);
+    const fresh = Buffer.alloc(16, 33).toString('base64url');
+    world.directoryIds.set(3, fresh);
+    await world.openAll([3], { settings });
+    await world.until(() => voters().includes(fresh));
+    expect(voters()).toEqual([world.directoryId(1), world.directoryId(2), fresh]);
     expect(world.failures).toEqual([]);
   });
 
