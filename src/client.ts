@@ -6,7 +6,7 @@
  * hide what an answer says of single topics and partitions.
  */
 import { ErrorCode, errorMessage, errorName, isRetriable, KafkaError } from '../protocol/errors.ts';
-import { FindCoordinator, Metadata } from '../protocol/messages/index.ts';
+import { DescribeCluster, FindCoordinator, Metadata } from '../protocol/messages/index.ts';
 import type { AnyMessage, Api, Input, Value } from '../protocol/schema.ts';
 import { addressText, ClientConnection } from './client/connection.ts';
 import { ConnectionError } from './runtime/connection-error.ts';
@@ -117,6 +117,16 @@ export class Client {
     return this.broker(found.nodeId);
   }
 
+  /** A connection to the active controller, whose address controllers at the bootstrap addresses tell (KIP-919). Throws NOT_CONTROLLER while there is none. */
+  async activeController(): Promise<{ connection: ClientConnection; clusterId: string }> {
+    const asked = await this.any();
+    const { errorCode, errorMessage: said, controllerId, brokers, clusterId } = await asked.request(DescribeCluster, { includeClusterAuthorizedOperations: false, endpointType: CONTROLLERS, includeFencedBrokers: false });
+    throwOn(errorCode, `controllers at ${asked.address}`, said);
+    const active = brokers.find(({ brokerId }) => brokerId === controllerId);
+    if (active === undefined) throw new KafkaError(ErrorCode.NOT_CONTROLLER, `${asked.address} knows no active controller`);
+    return { connection: await this.#connect({ host: active.host, port: active.port }), clusterId };
+  }
+
   async request<Q extends AnyMessage, S extends AnyMessage>(api: Api<Q, S>, input: Input<Q>): Promise<Value<S>> {
     return (await this.any()).request(api, input);
   }
@@ -169,6 +179,8 @@ interface Address {
   readonly port: number;
 }
 
+/** Of DescribeCluster's endpoint types. */
+const CONTROLLERS = 2;
 const ZERO_ID = 'AAAAAAAAAAAAAAAAAAAAAA';
 
 /** An error that is not tried again, whatever its code. */

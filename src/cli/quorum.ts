@@ -1,6 +1,6 @@
 /**
  * `ottla quorum`: who votes on the metadata, who leads, how far the others are; and controllers that come and go (KIP-853). Speaks to brokers, which pass on what is the active
- * controller's. Does not format a controller: `ottla format --no-initial-controllers` does.
+ * controller's, or to controllers (--bootstrap-controller), which serve when no broker does. Does not format a controller: `ottla format --no-initial-controllers` does.
  */
 import { ZERO_UUID } from '../../protocol/text.ts';
 import { loadMetaProperties } from '../../storage/meta-properties.ts';
@@ -15,7 +15,7 @@ import type { CommandDeclaration } from './arguments.ts';
 import type { Command } from './commands.ts';
 import { CommandError, explain } from './failures.ts';
 import { table } from './output.ts';
-import { connectionOptions, withClient } from './session.ts';
+import { connectionOptions, controllerOption, withClient } from './session.ts';
 import type { Session } from './session.ts';
 
 const declaration = {
@@ -24,6 +24,7 @@ const declaration = {
   words: '[status | replication | add-controller | remove-controller]',
   options: {
     ...connectionOptions,
+    ...controllerOption,
     'config': { short: 'c', value: 'FILE', help: 'add-controller: the settings of the controller, on whose machine this runs' },
     'controller-id': { value: 'ID', help: 'remove-controller: whom' },
     'controller-directory-id': { value: 'ID', help: 'remove-controller: the directory id of its metadata', fallback: 'that of the only voter with the id' },
@@ -35,7 +36,12 @@ const declaration = {
 
 type Options = ReturnType<typeof parseArguments<typeof declaration.options>>['options'];
 
-const WORK: ReadonlyMap<string, (session: Session, options: Options) => Promise<string[]>> = new Map([
+interface Asked {
+  readonly client: Session['client'];
+  readonly cluster: ClusterAdmin;
+}
+
+const WORK: ReadonlyMap<string, (asked: Asked, options: Options) => Promise<string[]>> = new Map([
   ['status', status],
   ['replication', replication],
   ['add-controller', addController],
@@ -55,7 +61,10 @@ export const quorum: Command = {
       const meant = nearest(action, WORK.keys());
       throw new UsageError(rest.length > 0 ? `quorum ${action} takes no words: ${rest.join(' ')}` : `unknown action ${action}${meant === undefined ? '' : `; did you mean ${meant}?`} (${[...WORK.keys()].join(', ')})`);
     }
-    for (const line of await withClient(options, (session) => work(session, options))) console.log(line);
+    const controllers = options['bootstrap-controller'];
+    if (controllers !== undefined && options['bootstrap-server'] !== undefined) throw new UsageError('--bootstrap-server and --bootstrap-controller cannot be given together');
+    const connection = { ...options, 'bootstrap-server': controllers ?? options['bootstrap-server'] };
+    for (const line of await withClient(connection, ({ client }) => work({ client, cluster: new ClusterAdmin(client, { isOfControllers: controllers !== undefined }) }, options))) console.log(line);
     return 0;
   },
 };
@@ -81,9 +90,9 @@ function rowsOf({ leaderId, currentVoters, observers, nodes }: QuorumDescription
   return [...voters, ...observers.map(row('observer')).sort(byId)];
 }
 
-async function status({ client }: Session, options: Options): Promise<string[]> {
-  const description = await new ClusterAdmin(client).quorum();
-  const { clusterId } = await client.metadata([]);
+async function status({ cluster }: Asked, options: Options): Promise<string[]> {
+  const description = await cluster.quorum();
+  const clusterId = await cluster.clusterId();
   const rows = rowsOf(description);
   const { leaderId, leaderEpoch, highWatermark } = description;
   if (options.json) {
@@ -99,8 +108,8 @@ async function status({ client }: Session, options: Options): Promise<string[]> 
   ];
 }
 
-async function replication({ client }: Session, options: Options): Promise<string[]> {
-  const rows = rowsOf(await new ClusterAdmin(client).quorum());
+async function replication({ client, cluster }: Asked, options: Options): Promise<string[]> {
+  const rows = rowsOf(await cluster.quorum());
   if (options.json) return rows.map(({ replicaId, replicaDirectoryId, endpoints: _, ...row }) => JSON.stringify({ id: replicaId, directoryId: directoryOf(replicaDirectoryId), ...row }));
   const nowMs = client.runtime.clock.wallMs();
   // Clocks of machines differ; what is less than nothing ago is now.
@@ -120,19 +129,17 @@ function directoryOf(id: string): string | null {
   return id === ZERO_UUID ? null : id;
 }
 
-async function addController({ client }: Session, options: Options): Promise<string[]> {
+async function addController({ cluster }: Asked, options: Options): Promise<string[]> {
   const controller = readController(options);
   const shown = `controller ${controller.id} with directory ${controller.directoryId} at ${controller.endpoints.map(({ name, host, port }) => `${name}://${addressText(host, port)}`).join(', ')}`;
   if (options['dry-run']) return [`would add ${shown}`];
-  const { clusterId } = await client.metadata([]);
-  await new ClusterAdmin(client).addVoter({ clusterId, ...controller });
+  await cluster.addVoter({ clusterId: await cluster.clusterId(), ...controller });
   return [`added ${shown}`];
 }
 
-async function removeController({ client }: Session, options: Options): Promise<string[]> {
+async function removeController({ cluster }: Asked, options: Options): Promise<string[]> {
   if (options['controller-id'] === undefined) throw new UsageError('quorum remove-controller needs --controller-id ID');
   const id = wholeNumber('controller-id', options['controller-id'], 0, 0x7fffffff);
-  const cluster = new ClusterAdmin(client);
   let directoryId = options['controller-directory-id'];
   if (directoryId === undefined) {
     const own = (await cluster.quorum()).currentVoters.filter(({ replicaId }) => replicaId === id);
@@ -141,8 +148,7 @@ async function removeController({ client }: Session, options: Options): Promise<
   }
   const shown = `controller ${id} with directory ${directoryId}`;
   if (options['dry-run']) return [`would remove ${shown}`];
-  const { clusterId } = await client.metadata([]);
-  await cluster.removeVoter({ clusterId, id, directoryId });
+  await cluster.removeVoter({ clusterId: await cluster.clusterId(), id, directoryId });
   return [`removed ${shown}`];
 }
 

@@ -16,6 +16,11 @@ export const connectionOptions = {
   'help': { short: 'h', help: 'tell the options' },
 } as const;
 
+/** For commands that controllers serve too. */
+export const controllerOption = {
+  'bootstrap-controller': { value: 'HOST:PORT,...', help: 'controllers to ask, in place of brokers' },
+} as const;
+
 export interface Session {
   readonly client: Client;
   readonly admin: Admin;

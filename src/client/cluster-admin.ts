@@ -50,14 +50,29 @@ const OWN_SOURCES: Readonly<Record<ResourceKind, number>> = { [ResourceKind.TOPI
 
 export class ClusterAdmin {
   readonly #client: Client;
+  readonly #isOfControllers: boolean;
 
-  constructor(client: Client) {
+  /** `isOfControllers`: the client's bootstrap servers are controllers, which serve when no broker does. They know quorum, elections, moves and settings. */
+  constructor(client: Client, { isOfControllers = false }: { readonly isOfControllers?: boolean } = {}) {
     this.#client = client;
+    this.#isOfControllers = isOfControllers;
+  }
+
+  async clusterId(): Promise<string | null> {
+    return this.#isOfControllers ? (await this.#client.retrying(() => this.#client.activeController())).clusterId : (await this.#client.metadata([])).clusterId;
+  }
+
+  async #request<Q extends AnyMessage, S extends AnyMessage>(api: Api<Q, S>, input: Input<Q>): Promise<Value<S>> {
+    return (await this.#connect()).request(api, input);
+  }
+
+  async #connect(): Promise<ClientConnection> {
+    return this.#isOfControllers ? (await this.#client.activeController()).connection : this.#client.any();
   }
 
   quorum(): Promise<QuorumDescription> {
     return this.#client.retrying(async () => {
-      const answer = await this.#client.request(DescribeQuorum, { topics: [{ topicName: METADATA_TOPIC, partitions: [{ partitionIndex: 0 }] }] });
+      const answer = await this.#request(DescribeQuorum, { topics: [{ topicName: METADATA_TOPIC, partitions: [{ partitionIndex: 0 }] }] });
       throwOn(answer.errorCode, 'the quorum', answer.errorMessage);
       const partition = answer.topics[0]?.partitions[0];
       if (partition === undefined) throw new KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, 'the quorum: the answer has no partition');
@@ -82,7 +97,7 @@ export class ClusterAdmin {
   electLeaders(kind: 'preferred' | 'unclean', partitions: readonly TopicPartition[] | null): Promise<PartitionOutcome[]> {
     const topicPartitions = partitions === null ? null : byTopic(partitions, ({ partition }) => partition).map(({ name, partitions: own }) => ({ topic: name, partitions: own }));
     return this.#client.retrying(async () => {
-      const answer = await this.#client.request(ElectLeaders, { electionType: kind === 'preferred' ? 0 : 1, topicPartitions, timeoutMs: this.#client.requestTimeoutMs });
+      const answer = await this.#request(ElectLeaders, { electionType: kind === 'preferred' ? 0 : 1, topicPartitions, timeoutMs: this.#client.requestTimeoutMs });
       throwOn(answer.errorCode, 'elections');
       return answer.replicaElectionResults.flatMap(({ topic, partitionResult }) => partitionResult.map(({ partitionId, errorCode, errorMessage }) => ({ topic, partition: partitionId, errorCode, errorMessage })));
     });
@@ -92,7 +107,7 @@ export class ClusterAdmin {
   async reassign(targets: ReadonlyMap<TopicPartition, readonly number[] | null>): Promise<PartitionOutcome[]> {
     const topics = byTopic([...targets.keys()], (one) => ({ partitionIndex: one.partition, replicas: targets.get(one)! }));
     return this.#client.retrying(async () => {
-      const answer = await this.#client.request(AlterPartitionReassignments, { timeoutMs: this.#client.requestTimeoutMs, topics });
+      const answer = await this.#request(AlterPartitionReassignments, { timeoutMs: this.#client.requestTimeoutMs, topics });
       throwOn(answer.errorCode, 'reassignment', answer.errorMessage);
       return answer.responses.flatMap(({ name, partitions }) => partitions.map(({ partitionIndex, errorCode, errorMessage }) => ({ topic: name, partition: partitionIndex, errorCode, errorMessage })));
     });
@@ -102,7 +117,7 @@ export class ClusterAdmin {
   reassignments(partitions: readonly TopicPartition[] | null = null): Promise<Reassignment[]> {
     const topics = partitions === null ? null : byTopic(partitions, ({ partition }) => partition).map(({ name, partitions: partitionIndexes }) => ({ name, partitionIndexes }));
     return this.#client.retrying(async () => {
-      const answer = await this.#client.request(ListPartitionReassignments, { timeoutMs: this.#client.requestTimeoutMs, topics });
+      const answer = await this.#request(ListPartitionReassignments, { timeoutMs: this.#client.requestTimeoutMs, topics });
       throwOn(answer.errorCode, 'reassignments', answer.errorMessage);
       return answer.topics.flatMap(({ name, partitions: found }) =>
         found.map(({ partitionIndex, replicas, addingReplicas, removingReplicas }) => ({ topic: name, partition: partitionIndex, replicas, addingReplicas, removingReplicas })),
@@ -115,7 +130,7 @@ export class ClusterAdmin {
     // A broker takes changes of its own settings only: it has to say whether they can be.
     for (const change of changes.filter(({ kind }) => kind === ResourceKind.BROKER)) await this.#alterConfigs([change], () => this.#client.broker(Number(change.name)));
     const others = changes.filter(({ kind }) => kind !== ResourceKind.BROKER);
-    if (others.length > 0) await this.#alterConfigs(others, () => this.#client.any());
+    if (others.length > 0) await this.#alterConfigs(others, () => this.#connect());
   }
 
   #alterConfigs(changes: readonly ConfigChange[], connect: () => Promise<ClientConnection>): Promise<void> {
@@ -136,7 +151,7 @@ export class ClusterAdmin {
     for (const name of names) {
       const request = { resources: [{ resourceType: kind, resourceName: name, configurationKeys: settings }], includeSynonyms: false };
       // A broker tells of its own settings only.
-      const answer = await this.#client.retrying(async () => (kind === ResourceKind.BROKER ? (await this.#client.broker(Number(name))).request(DescribeConfigs, request) : this.#client.request(DescribeConfigs, request)));
+      const answer = await this.#client.retrying(async () => (kind === ResourceKind.BROKER ? (await this.#client.broker(Number(name))).request(DescribeConfigs, request) : this.#request(DescribeConfigs, request)));
       const result = answer.results[0]!;
       throwOn(result.errorCode, name, result.errorMessage);
       found.set(name, new Map(result.configs.filter(({ configSource, value }) => configSource === OWN_SOURCES[kind] && value !== null).map((one) => [one.name, one.value!])));
@@ -147,7 +162,7 @@ export class ClusterAdmin {
   /** To a controller that may be another next time: only what has surely not been done is tried again. */
   #once<Q extends AnyMessage, S extends AnyMessage>(api: Api<Q, S>, input: Input<Q>): Promise<Value<S>> {
     return this.#client.retrying(async () => {
-      const answer = await this.#client.request(api, input);
+      const answer = await this.#request(api, input);
       const { errorCode } = answer as { errorCode: number };
       if (errorCode === ErrorCode.NOT_CONTROLLER || errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER) throwOn(errorCode, api.name);
       return answer;

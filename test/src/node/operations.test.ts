@@ -99,6 +99,13 @@ describe('three nodes', () => {
     const quorum = await cluster.quorum();
     expect(quorum).toMatchObject({ leaderId: controllerId(world) });
     expect(quorum.currentVoters.map(({ replicaId }) => replicaId).sort()).toEqual([1, 2, 3]);
+    // The same of controllers, whichever is asked first.
+    const ofControllers = new Client({ bootstrapServers: [`127.0.0.1:${world.controllerPorts[controllerId(world) % 3]}`], runtime: nodeRuntime() });
+    const controllers = new ClusterAdmin(ofControllers, { isOfControllers: true });
+    expect(await controllers.quorum()).toMatchObject({ leaderId: quorum.leaderId, leaderEpoch: quorum.leaderEpoch });
+    expect(await controllers.clusterId()).toBe(world.cluster.nodes[0]!.broker!.clusterId);
+    expect(await controllers.reassignments()).toEqual([]);
+    ofControllers.close();
     const partition = { topic: 'orders', partition: 0 };
     const replicas = async () => (await client.topic('orders')).partitions.find(({ partitionIndex }) => partitionIndex === 0)!.replicaNodes;
     const before = await replicas();
