@@ -3,7 +3,10 @@ import { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Admin } from '../../../src/client/admin.ts';
 import { ClusterAdmin, ResourceKind } from '../../../src/client/cluster-admin.ts';
+import { Broker } from '../../../src/broker.ts';
 import { Client } from '../../../src/client.ts';
+import { freePorts } from '../../../src/node/cluster-plan.ts';
+import { Settings } from '../../../src/settings.ts';
 import { nodeRuntime } from '../../../src/runtime/node.ts';
 import { controllerId, startCluster } from './cluster-world.ts';
 import type { ClusterWorld } from './cluster-world.ts';
@@ -122,6 +125,31 @@ describe('three nodes', () => {
     expect((await cluster.ownConfigs(ResourceKind.BROKER, ['2'], ['leader.replication.throttled.rate'])).get('2')!.size).toBe(0);
   });
 
+  it('tell nothing twice, and all of it in Prometheus\' grammar', async () => {
+    for (const id of [1, 2, 3]) {
+      const { text } = await ask(id, '/metrics');
+      const types = new Map<string, string>();
+      const seen = new Set<string>();
+      for (const line of text.trimEnd().split('\n')) {
+        const type = /^# TYPE ([a-z_0-9]+) (counter|gauge|summary)$/.exec(line);
+        if (type !== null) {
+          expect(types.has(type[1]!), line).toBe(false);
+          types.set(type[1]!, type[2]!);
+        } else if (!line.startsWith('# HELP ')) {
+          const sample = /^([a-z_][a-z_0-9]*)(\{[a-zA-Z_]+="(?:[^"\\\n]|\\.)*"(?:,[a-zA-Z_]+="(?:[^"\\\n]|\\.)*")*\})? (-?[0-9.]+(?:e[+-]?[0-9]+)?)$/.exec(line);
+          expect(sample, line).not.toBeNull();
+          const series = `${sample![1]}${sample![2] ?? ''}`;
+          expect(seen.has(series), series).toBe(false);
+          seen.add(series);
+          const family = types.has(sample![1]!) ? sample![1]! : sample![1]!.replace(/_(sum|count)$/, '');
+          expect(types.has(family), line).toBe(true);
+          if (types.get(family) === 'counter') expect(family.endsWith('_total'), family).toBe(true);
+        }
+      }
+      expect(seen.size).toBeGreaterThan(200);
+    }
+  });
+
   it('tell of a node that has gone and come back', async () => {
     const gone = [1, 2, 3].find((id) => id !== controllerId(world))!;
     const left = [1, 2, 3].filter((id) => id !== gone);
@@ -136,5 +164,28 @@ describe('three nodes', () => {
     await until(() => sum('kafka_server_replicamanager_underreplicatedpartitions'), (count) => count === 0);
     await until(() => ask(gone, '/readyz'), ({ status }) => status === 200);
     expect(await sum('kafka_server_replicamanager_isrexpands_total')).toBeGreaterThan(0);
+  });
+});
+
+describe('a node that waits for others', () => {
+  it('is alive and not ready, and says what it waits for', async () => {
+    const runtime = nodeRuntime();
+    const [http, own, other] = (await freePorts(runtime.network, '127.0.0.1', 3)) as [number, number, number];
+    const settings = Settings.from({
+      values: { 'listeners': ['PLAINTEXT://127.0.0.1:0', `CONTROLLER://127.0.0.1:${own}`], 'controller.quorum.voters': [`1@127.0.0.1:${own}`, `2@127.0.0.1:${other}`], 'ottla.http': String(http) },
+    });
+    const abort = new AbortController();
+    const started = Broker.start({ runtime, settings, memory: true, clusterId: 'mNdAVA5ZSzWRJUXuBoWdtQ', aborted: abort.signal });
+    const look = async (path: string) => {
+      const answer = await fetch(`http://127.0.0.1:${http}${path}`).catch(() => null);
+      return answer === null ? null : { status: answer.status, text: await answer.text() };
+    };
+    expect(await until(() => look('/healthz'), (answer) => answer !== null)).toMatchObject({ status: 200 });
+    expect(await until(() => look('/readyz'), (answer) => answer?.text.includes('no leader of the metadata quorum is known') === true)).toMatchObject({ status: 503 });
+    expect((await look('/metrics'))!.text).toMatch(/^kafka_server_raftmetrics_current_leader -1$/m);
+    abort.abort();
+    await expect(started).rejects.toThrow();
+    // With the start everything of it ends, this port too.
+    expect(await look('/healthz')).toBeNull();
   });
 });
