@@ -239,13 +239,13 @@ export class ClusterWorld {
           return { throttleTimeMs: 0, errorCode: 0, directories: input.directories.map((directory: any) => ({ ...directory, topics: directory.topics.map((topic: any) => ({ ...topic, partitions: topic.partitions.map((one: any) => ({ ...one, errorCode: 0 })) })) })) };
         }
         this.alterRequests.push(input);
-        return this.answer === null ? this.#alter(input) : this.answer(input);
+        return this.answer === null ? this.alter(input) : this.answer(input);
       },
     } as PeerChannel;
   }
 
-  /** As the controller does, with the checks that matter here; publishes the change to all. */
-  #alter(request: AlterRequest): AlterResponse {
+  /** As the controller does, with the checks that matter here; publishes the change to these, by default to all. */
+  alter(request: AlterRequest, to: Iterable<number> = this.brokers.keys()): AlterResponse {
     const topics = request.topics.map(({ topicId, partitions }) => ({
       topicId,
       partitions: partitions.map((one) => {
@@ -259,7 +259,7 @@ export class ClusterWorld {
         return { partitionIndex: one.partitionIndex, errorCode: 0, leaderId: after.leader, leaderEpoch: after.leaderEpoch, isr: [...after.isr], partitionEpoch: after.partitionEpoch };
       }),
     }));
-    for (const id of this.brokers.keys()) this.publish(id);
+    for (const id of to) this.publish(id);
     return { throttleTimeMs: 0, errorCode: 0, topics };
   }
 
