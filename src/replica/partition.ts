@@ -108,6 +108,8 @@ export class Partition implements TurnOwner, Watched {
   /** acks=1: by the end of what was written. */
   readonly #written = new CommitQueue();
   readonly #watchers = new Set<ParkedFetch>();
+  /** Of these, those who see what is written: followers. */
+  readonly #writeWatchers = new Set<ParkedFetch>();
   /** What whoever comes after the replica has left is told. */
   #left: ErrorCode | null = null;
 
@@ -345,6 +347,11 @@ export class Partition implements TurnOwner, Watched {
     return brokerEpoch === -1 || brokerEpoch === this.#node.aliveEpoch(id);
   }
 
+  /** Time has passed, or brokers came or went: who was waited for since he was about to be in sync may be so no more. */
+  reconsider(): void {
+    if (this.isLeader && this.#followers.count > 0) this.#advanceHighWatermark();
+  }
+
   /** Asks for the in-sync replicas to be without those that have not caught up for longer than a lag may last. */
   shrinkInSync(): void {
     if (!this.isLeader || this.#inSync.pending !== null || this.#inSync.isr.length === 1) return;
@@ -448,12 +455,24 @@ export class Partition implements TurnOwner, Watched {
 
   // ---- waiting
 
+  /** Producers whose acks=all is not kept yet. */
+  get producersWaiting(): number {
+    return this.#committed.length;
+  }
+
+  /** Fetches that wait for more, of which one may wait at several partitions. */
+  get fetchesWaiting(): Iterable<ParkedFetch> {
+    return this.#watchers;
+  }
+
   addWatcher(fetch: ParkedFetch): void {
     this.#watchers.add(fetch);
+    if (fetch.sees === 'written') this.#writeWatchers.add(fetch);
   }
 
   removeWatcher(fetch: ParkedFetch): void {
     this.#watchers.delete(fetch);
+    this.#writeWatchers.delete(fetch);
   }
 
   /** The log start offset has moved, or something else that a waiting fetch must see at once. */
@@ -487,7 +506,7 @@ export class Partition implements TurnOwner, Watched {
     this.#unwrittenBytes = queuedBytes;
     this.#uncommitted.add(endOffset, bytes);
     this.#written.advance(endOffset, ErrorCode.NONE);
-    for (const watcher of [...this.#watchers]) if (watcher.sees === 'written') watcher.more(bytes);
+    if (this.#writeWatchers.size > 0) for (const watcher of [...this.#writeWatchers]) watcher.more(bytes);
     if (this.isLeader) this.#advanceHighWatermark();
   }
 

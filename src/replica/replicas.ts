@@ -233,6 +233,7 @@ export class Replicas {
       } else this.#dismiss(topic, existing);
     }
     for (const topic of touched) this.#addMissing(topic, changes.image);
+    if (changes.brokers.length > 0) for (const partition of this.partitions()) partition.reconsider();
     this.#applySettings(changes);
   }
 
@@ -350,7 +351,10 @@ export class Replicas {
   #watchLag(): void {
     if (this.#closed) return;
     this.#shrinkTimer = this.#options.runtime.timers.after(this.#options.settings().get('replica.lag.time.max.ms') / 2, () => {
-      for (const partition of this.partitions()) partition.shrinkInSync();
+      for (const partition of this.partitions()) {
+        partition.shrinkInSync();
+        partition.reconsider();
+      }
       this.#watchLag();
     });
   }

@@ -177,6 +177,26 @@ describe('joining', () => {
     await world.stop();
   });
 
+  test('one that is about to join is waited for until its broker is out of service, or it falls behind', async () => {
+    for (const leaves of [true, false]) {
+      const { world, one } = await leaderOf({ isr: [1] });
+      world.answer = () => ({ throttleTimeMs: 0, errorCode: ErrorCode.UNKNOWN_SERVER_ERROR, topics: [] });
+      await fetchAs(one, 2, { offset: 0 });
+      await world.settle();
+      // As the metadata have it, the change that is asked for is over, and was not made.
+      world.change({ isr: [1], directories: [...world.state().directories].reverse() });
+      one.produce('a');
+      expect(await world.settle()).toEqual([]);
+      if (leaves) {
+        world.apply([newRecord('BrokerRegistrationChangeRecord', { brokerId: 2, brokerEpoch: EPOCH_OF(2), fenced: 1 } as never)]);
+        expect(await world.settle()).toEqual(['a: 0']);
+      } else {
+        expect(await world.after(1.5 * LAG_MS + 100)).toEqual(['a: 0']);
+      }
+      await world.stop();
+    }
+  });
+
   test('what the controller finds ineligible is asked for again by the next fetch', async () => {
     const { world, one } = await leaderOf({ isr: [1] });
     // The controller knows of a newer life of the broker than this leader.
