@@ -26,6 +26,7 @@ import { limitsOf } from './node/limits.ts';
 import { BrokerLifecycle } from './node/lifecycle.ts';
 import type { BrokerDescription } from './node/lifecycle.ts';
 import { NodeListeners } from './node/listeners.ts';
+import type { Servers } from './node/listeners.ts';
 import { registerNodeMetrics } from './node/node-metrics.ts';
 import type { FollowsMetadata, NodeView } from './node/node-metrics.ts';
 import { Peers } from './node/peers.ts';
@@ -95,7 +96,7 @@ export class Broker implements Node {
   readonly #staticSettings: Settings;
   readonly #dynamic: DynamicSettings;
   readonly #directories: OpenedDirectories;
-  readonly #server: Server;
+  readonly #servers: Servers;
   readonly #listeners: NodeListeners;
   readonly #peers: Peers;
   readonly #heartbeats: ControllerChannel;
@@ -124,12 +125,14 @@ export class Broker implements Node {
     try {
       // The ports come first: they cost nothing, and taking them is what most often fails. Nothing is read from a connection before the node serves.
       let dispatcher: Dispatcher | null = null;
-      const server = new Server({
+      const serverOf = (): Server => new Server({
         network: runtime.network, timers: runtime.timers, clock: runtime.clock, turn, log: logger, limits: limitsOf(settings),
         dispatch: (connection, frame, returnFrame) => dispatcher!.dispatch(connection, frame, returnFrame),
       });
-      undo.push(() => server.stop(0));
-      const listeners = await NodeListeners.open(server, settings, roles);
+      // A flood of clients takes the room of clients: controllers hear each other all the same.
+      const servers: Servers = { broker: serverOf(), controller: serverOf() };
+      undo.push(() => Promise.all([servers.broker.stop(0), servers.controller.stop(0)]));
+      const listeners = await NodeListeners.open(servers, settings, roles);
 
       const nodeId = settings.get('node.id') ?? 1;
       const paths = options.memory === true ? [MEMORY_DIRECTORY] : options.dataDir !== undefined ? [options.dataDir] : [...(settings.get('log.dirs') ?? settings.get('log.dir'))];
@@ -141,7 +144,7 @@ export class Broker implements Node {
       for (const { logs } of directories.all) for (const problem of logs.problems) logger.warn(`${logs.path}: ${problem}`);
       const metrics = new Metrics({ seriesMax: settings.get('ottla.metrics.series') });
       if (options.processUse !== undefined) registerProcessMetrics(metrics, options.processUse);
-      const broker: Broker = new Broker({ runtime, settings, nodeId, logger, turn, directories, server, listeners, roles, metrics, onFatal });
+      const broker: Broker = new Broker({ runtime, settings, nodeId, logger, turn, directories, servers, listeners, roles, metrics, onFatal });
       undo.push(() => broker.#abandon());
       // Before the node is ready, for what it is asked most is whether it is.
       await broker.#listenHttp(settings.get('ottla.http'));
@@ -152,13 +155,13 @@ export class Broker implements Node {
         // Controllers must hear each other before one of them can lead.
         onOpened: (opened) => {
           broker.#take(opened);
-          server.serve('controller');
+          servers.controller.serve();
         },
         aborted,
       }));
       undo.push(() => quorum.close());
       broker.#take(quorum);
-      server.serve('controller');
+      servers.controller.serve();
       broker.#register();
       if (roles.isBroker) await broker.#join(options.aborted);
       return broker;
@@ -169,7 +172,7 @@ export class Broker implements Node {
   }
 
   private constructor(options: {
-    runtime: Runtime; settings: Settings; nodeId: number; logger: Logger; turn: Turn; directories: OpenedDirectories; server: Server; listeners: NodeListeners; roles: Roles;
+    runtime: Runtime; settings: Settings; nodeId: number; logger: Logger; turn: Turn; directories: OpenedDirectories; servers: Servers; listeners: NodeListeners; roles: Roles;
     metrics: Metrics; onFatal: (error: unknown) => void;
   }) {
     const { runtime, settings, nodeId, logger, directories, roles, metrics } = options;
@@ -180,7 +183,7 @@ export class Broker implements Node {
     this.#staticSettings = settings;
     this.#dynamic = new DynamicSettings(settings, nodeId);
     this.#directories = directories;
-    this.#server = options.server;
+    this.#servers = options.servers;
     this.#listeners = options.listeners;
     const image = () => this.image();
     this.#peers = new Peers({ runtime, settings, nodeId, image });
@@ -298,7 +301,7 @@ export class Broker implements Node {
 
   /** Bytes of requests that are being served or arriving. */
   get requestBytesInFlight(): number {
-    return this.#server.budget.bytes;
+    return this.#servers.broker.budget.bytes + this.#servers.controller.budget.bytes;
   }
 
   /** In service in the eyes of the cluster: registered, and not fenced. A node without the broker role serves as long as a leader of the quorum is known. */
@@ -315,7 +318,7 @@ export class Broker implements Node {
 
   #view(): NodeView {
     return {
-      nodeId: this.nodeId, clock: this.runtime.clock, server: this.#server, directories: this.#directories, broker: this.#side,
+      nodeId: this.nodeId, clock: this.runtime.clock, servers: Object.values(this.#servers), directories: this.#directories, broker: this.#side,
       image: () => this.image(),
       quorum: () => this.#quorum,
       brokerState: () => (this.#left !== null || this.#stopped !== null ? 6 : this.isInService ? 3 : 1),
@@ -372,7 +375,7 @@ export class Broker implements Node {
     });
     // Groups are loaded when the others have what this node leads, and for that they have to reach it.
     if (isOwnLeader) await started;
-    this.#server.serve('broker');
+    this.#servers.broker.serve();
     if (!isOwnLeader) await this.#lifecycle.ready();
     await imageWith(this, (image) => image.brokers.get(this.nodeId)?.fenced === false, UNFENCED_MS_MAX);
     aborted?.removeEventListener('abort', abort);
@@ -448,7 +451,7 @@ export class Broker implements Node {
     this.#lifecycle.close();
     this.#registrar?.close();
     // Reading ends first: else those who are woken come again at once, and wait again.
-    const served = this.#server.stopServing('broker', STOP_GRACE_MS);
+    const served = this.#servers.broker.stop(STOP_GRACE_MS);
     this.#side?.wakeAll();
     this.controllerChannel.close();
     this.#heartbeats.close();
@@ -459,7 +462,7 @@ export class Broker implements Node {
     const results = await Promise.allSettled([this.#side?.close()]);
     // What this controller has decided is committed by those who fetch from it, and its leadership is handed over to them.
     results.push(...(await Promise.allSettled([this.quorum.close()])));
-    await this.#server.stop(STOP_GRACE_MS);
+    await this.#servers.controller.stop(STOP_GRACE_MS);
     this.#peers.close();
     results.push(...(await Promise.allSettled(this.#directories.all.map(({ logs }) => logs.close(this.brokerEpoch)))));
     const failure = results.find((result) => result.status === 'rejected');

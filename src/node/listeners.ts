@@ -13,6 +13,9 @@ import type { ListenerAddress } from '../settings/listeners.ts';
 
 const securityProtocols = { PLAINTEXT: 0, SSL: 1, SASL_PLAINTEXT: 2, SASL_SSL: 3 } as const;
 
+/** Each kind of listener has connections, limits and a budget of its own, as in Kafka. */
+export type Servers = { readonly [K in ListenerKind]: Server };
+
 interface Opened {
   readonly kind: ListenerKind;
   readonly address: ListenerAddress;
@@ -23,11 +26,11 @@ export class NodeListeners {
   readonly #settings: Settings;
   readonly #opened = new Map<string, Opened>();
 
-  /** Opens the listeners of the roles. Rejects with the operating system's error; what was opened is the server's to close. */
-  static async open(server: Server, settings: Settings, roles: { readonly isBroker: boolean; readonly isController: boolean }): Promise<NodeListeners> {
+  /** Opens the listeners of the roles. Rejects with the operating system's error; what was opened is its server's to close. */
+  static async open(servers: Servers, settings: Settings, roles: { readonly isBroker: boolean; readonly isController: boolean }): Promise<NodeListeners> {
     const listeners = new NodeListeners(settings);
     const open = async (kind: ListenerKind, addresses: readonly ListenerAddress[]) => {
-      for (const address of addresses) listeners.#opened.set(address.name, { kind, address, listener: await server.listen({ name: address.name, kind }, address) });
+      for (const address of addresses) listeners.#opened.set(address.name, { kind, address, listener: await servers[kind].listen({ name: address.name, kind }, address) });
     };
     if (roles.isBroker) await open('broker', settings.listeners.broker);
     if (roles.isController) await open('controller', settings.listeners.controller);

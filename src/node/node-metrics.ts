@@ -19,7 +19,8 @@ import type { Server } from '../server/server.ts';
 export interface NodeView {
   readonly nodeId: number;
   readonly clock: Clock;
-  readonly server: Server;
+  /** For each kind of listener. */
+  readonly servers: readonly Server[];
   readonly directories: OpenedDirectories;
   image(): MetadataImage;
   /** null while it is being opened. */
@@ -48,13 +49,14 @@ function brokerMetrics(metrics: Metrics, view: NodeView, broker: NonNullable<Nod
   metrics.gauge('kafka_server_kafkaserver_brokerstate', '1 starting, 3 running, 6 leaving.', () => view.brokerState());
 }
 
-function serverMetrics(metrics: Metrics, { server, directories }: NodeView): void {
+function serverMetrics(metrics: Metrics, { servers, directories }: NodeView): void {
+  const sum = (of: (server: Server) => number): number => servers.reduce((total, server) => total + of(server), 0);
   metrics.collect('kafka_server_socket_server_metrics_connection_count', 'gauge', 'Open connections.', (tell) => {
-    for (const [listener, count] of server.connectionsByListener()) tell({ listener }, count);
+    for (const server of servers) for (const [listener, count] of server.connectionsByListener()) tell({ listener }, count);
   });
-  metrics.collect('kafka_server_socket_server_metrics_connections_refused_total', 'counter', 'Connections that were closed at once because a limit was reached.', (tell) => tell({}, server.refused));
-  metrics.gauge('kafka_network_socketserver_memorypoolused', 'Bytes of requests that are arriving or being served.', () => server.budget.bytes);
-  metrics.gauge('kafka_network_socketserver_memorypoolavailable', 'Bytes that more requests may have.', () => Math.max(0, server.budget.bytesMax - server.budget.bytes));
+  metrics.collect('kafka_server_socket_server_metrics_connections_refused_total', 'counter', 'Connections that were closed at once because a limit was reached.', (tell) => tell({}, sum((server) => server.refused)));
+  metrics.gauge('kafka_network_socketserver_memorypoolused', 'Bytes of requests that are arriving or being served.', () => sum((server) => server.budget.bytes));
+  metrics.gauge('kafka_network_socketserver_memorypoolavailable', 'Bytes that more requests may have.', () => sum(({ budget }) => Math.max(0, budget.bytesMax - budget.bytes)));
   metrics.gauge('kafka_log_logmanager_offlinelogdirectorycount', 'Log directories that have failed.', () => directories.all.filter(({ logs }) => logs.offline !== undefined).length);
 }
 
@@ -92,6 +94,20 @@ function replicaMetrics(metrics: Metrics, { image, nodeId }: NodeView, replicas:
   each('underreplicated', '1 where replicas are missing.', (partition) => Number(isUnderReplicated(partition)));
   each('underminisr', '1 where acks=all is refused.', (partition) => Number(isUnderMinIsr(partition)));
   each('atminisr', '1 where no more replica may fall out of sync.', (partition) => Number(isAtMinIsr(partition)));
+  const waiting = (operation: string, count: () => number): void => {
+    // Kafka's purgatory keeps what is done for a while; here both numbers are of what waits.
+    for (const name of ['numdelayedoperations', 'purgatorysize']) metrics.gauge(`kafka_server_delayedoperationpurgatory_${name}`, 'Requests that wait for others, by kind.', count, { delayedOperation: operation });
+  };
+  waiting('Produce', () => {
+    let count = 0;
+    for (const { producersWaiting } of replicas.partitions()) count += producersWaiting;
+    return count;
+  });
+  waiting('Fetch', () => {
+    const fetches = new Set<unknown>();
+    for (const { fetchesWaiting } of replicas.partitions()) for (const fetch of fetchesWaiting) fetches.add(fetch);
+    return fetches.size;
+  });
   const lags = (): { labels: Record<string, string>; lag: number }[] =>
     [...replicas.fetcherLags()].map(({ partition, leaderId, lag }) => ({ labels: { clientId: `ReplicaFetcherThread-0-${leaderId}`, topic: partition.topic, partition: String(partition.partition) }, lag }));
   metrics.collect('kafka_server_fetcherlagmetrics_consumerlag', 'gauge', 'Records that this follower has not copied yet.', (tell) => {

@@ -6,7 +6,6 @@
  * Does not know what a request means.
  */
 import type { Listener, Network, Socket, Timer, Timers, Clock } from '../runtime/runtime.ts';
-import type { ListenerKind } from '../api/serve.ts';
 import type { Turn } from '../runtime/turn.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { BufferPool } from '../../storage/buffer-pool.ts';
@@ -48,16 +47,15 @@ export class Server implements ConnectionOwner {
   readonly #options: ServerOptions;
   readonly #connections = new Set<Connection>();
   readonly #perAddress = new Map<string, number>();
-  readonly #listeners: { readonly kind: ListenerKind; readonly opened: Listener }[] = [];
+  readonly #listeners: Listener[] = [];
   #nextId = 1;
   #sweep: Timer | null = null;
   #refused = 0;
   #saidRefusedMs = -Infinity;
-  readonly #serving = new Set<ListenerKind>();
-  readonly #stopping = new Set<ListenerKind>();
+  #serving = false;
+  #stopping = false;
   #early: { listener: NamedListener; socket: Socket }[] = [];
-  /** Called when a connection is gone. */
-  readonly #onGone = new Set<() => void>();
+  #allClosed: (() => void) | null = null;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -114,23 +112,21 @@ export class Server implements ConnectionOwner {
     const left = this.#perAddress.get(connection.remoteAddress)! - 1;
     if (left === 0) this.#perAddress.delete(connection.remoteAddress);
     else this.#perAddress.set(connection.remoteAddress, left);
-    for (const call of [...this.#onGone]) call();
+    if (this.#connections.size === 0) this.#allClosed?.();
   }
 
   /** Listens on one more address; nothing is read before `serve`. Rejects with the operating system's error (EADDRINUSE ...). */
   async listen(listener: NamedListener, address: { host: string; port: number }): Promise<Listener> {
     const opened = await this.#options.network.listen(address, (socket) => this.#accept(listener, socket));
-    this.#listeners.push({ kind: listener.kind, opened });
+    this.#listeners.push(opened);
     this.#scheduleSweep();
     return opened;
   }
 
-  /** From now on connections to listeners of this kind are read from, those first that came while the node was getting ready. */
-  serve(kind: ListenerKind): void {
-    this.#serving.add(kind);
-    const waiting = this.#early.filter(({ listener }) => listener.kind === kind);
-    this.#early = this.#early.filter(({ listener }) => listener.kind !== kind);
-    for (const { listener, socket } of waiting) {
+  /** From now on connections are read from, those first that came while the node was getting ready. */
+  serve(): void {
+    this.#serving = true;
+    for (const { listener, socket } of this.#early.splice(0)) {
       socket.resume();
       this.#accept(listener, socket);
     }
@@ -138,40 +134,20 @@ export class Server implements ConnectionOwner {
 
   /** Reads no more requests and stops accepting, both at once; gives what is being served up to `graceMs` to be answered, then closes every connection. */
   async stop(graceMs: number): Promise<void> {
-    await Promise.all([this.stopServing('broker', graceMs), this.stopServing('controller', graceMs)]);
-  }
-
-  /** `stop` for the listeners of one kind. */
-  async stopServing(kind: ListenerKind, graceMs: number): Promise<void> {
-    this.#stopping.add(kind);
-    if (this.#stopping.size === 2) {
-      this.#sweep?.cancel();
-      this.#sweep = null;
-    }
-    for (const { listener, socket } of this.#early) if (listener.kind === kind) socket.destroy();
-    this.#early = this.#early.filter(({ listener }) => listener.kind !== kind);
-    const left = (): Connection[] => [...this.#connections].filter(({ listenerKind }) => listenerKind === kind);
-    for (const connection of left()) connection.drain();
+    this.#stopping = true;
+    this.#sweep?.cancel();
+    for (const { socket } of this.#early.splice(0)) socket.destroy();
+    for (const connection of [...this.#connections]) connection.drain();
     const grace = this.#options.timers.after(graceMs, () => {
-      for (const connection of left()) connection.close();
+      for (const connection of [...this.#connections]) connection.close();
     });
-    await Promise.all(this.#listeners.filter((listener) => listener.kind === kind).map(({ opened }) => opened.close()));
-    if (left().length > 0) {
-      await new Promise<void>((resolve) => {
-        const gone = (): void => {
-          if (left().length > 0) return;
-          this.#onGone.delete(gone);
-          resolve();
-        };
-        this.#onGone.add(gone);
-      });
-    }
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#allClosed = resolve));
     grace.cancel();
   }
 
   #accept(listener: NamedListener, socket: Socket): void {
-    const isStopping = this.#stopping.has(listener.kind);
-    if (!this.#serving.has(listener.kind) && !isStopping) {
+    if (!this.#serving && !this.#stopping) {
       socket.pause();
       const early = { listener, socket };
       socket.onClose = () => void (this.#early = this.#early.filter((other) => other !== early));
@@ -182,8 +158,8 @@ export class Server implements ConnectionOwner {
     const here = this.#perAddress.get(address) ?? 0;
     const { connectionsMax, connectionsPerAddressMax, connectionsPerAddressOverrides } = this.limits;
     const perAddressMax = connectionsPerAddressOverrides.get(address) ?? connectionsPerAddressMax;
-    if (isStopping || this.#connections.size >= connectionsMax || here >= perAddressMax) {
-      if (!isStopping) this.#refuse(address, here >= perAddressMax ? `max.connections.per.ip is ${perAddressMax}` : `max.connections is ${connectionsMax}`);
+    if (this.#stopping || this.#connections.size >= connectionsMax || here >= perAddressMax) {
+      this.#refuse(address, here >= perAddressMax ? `max.connections.per.ip is ${perAddressMax}` : `max.connections is ${connectionsMax}`);
       socket.onData = () => {};
       socket.onClose = () => {};
       socket.destroy();
@@ -197,13 +173,13 @@ export class Server implements ConnectionOwner {
   #refuse(address: string, why: string): void {
     this.#refused++;
     const now = this.monotonicMs();
-    if (now - this.#saidRefusedMs < 1000) return;
+    if (this.#stopping || now - this.#saidRefusedMs < 1000) return;
     this.#saidRefusedMs = now;
     this.#options.log.warn(`connection from ${address} refused: ${why} (${this.#refused} refused so far)`);
   }
 
   #scheduleSweep(): void {
-    if (this.#sweep !== null || this.#stopping.size === 2) return;
+    if (this.#sweep !== null || this.#stopping) return;
     const { idleMsMax, firstRequestMsMax } = this.limits;
     const everyMs = Math.max(50, Math.min(idleMsMax, firstRequestMsMax) / 4);
     this.#sweep = this.#options.timers.after(Math.min(everyMs, 10_000), () => {

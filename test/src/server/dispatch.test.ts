@@ -35,7 +35,7 @@ async function world(handle: Handle = () => ({ errorCode: 0 })) {
     },
   });
   await server.listen({ name: 'PLAINTEXT', kind: 'broker' }, { host: '', port: 1 });
-  server.serve('broker');
+  server.serve();
   const socket = new FakeSocket();
   network.accept(socket);
   const heartbeat = (version: number, correlationId = 7) =>

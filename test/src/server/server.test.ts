@@ -23,7 +23,7 @@ async function world(limits: Partial<ServerLimits> = {}) {
     dispatch: (connection, frame) => served.push({ frame: String(frame), slot: connection.enqueue(frame.length), connection }),
   });
   await server.listen({ name: 'PLAINTEXT', kind: 'broker' }, { host: '', port: 9092 });
-  server.serve('broker');
+  server.serve();
   const connect = (address?: string) => {
     const socket = new FakeSocket(address);
     network.accept(socket);
