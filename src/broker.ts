@@ -31,7 +31,7 @@ import { registerNodeMetrics } from './node/node-metrics.ts';
 import type { FollowsMetadata, NodeView } from './node/node-metrics.ts';
 import { Peers } from './node/peers.ts';
 import { whyUnready } from './node/readiness.ts';
-import { inTime } from './node/registration-time.ts';
+import { inTime, orAborted } from './node/registration-time.ts';
 import { rolesOf } from './node/roles.ts';
 import type { Roles } from './node/roles.ts';
 import { TopicMaker } from './node/topic-maker.ts';
@@ -363,7 +363,8 @@ export class Broker implements Node {
     const isOwnLeader = this.roles.isAlone && controller?.isActive === true;
     if (isOwnLeader) this.#lifecycle.joined(await controller.joinCluster(this.#registration()));
     else await this.#lifecycle.register(timeoutMs);
-    if (!(await imageWith(this, (image) => image.offset >= this.brokerEpoch && image.brokers.get(this.nodeId)?.epoch === this.brokerEpoch, timeoutMs))) {
+    const isKnown = (image: MetadataImage): boolean => image.offset >= this.brokerEpoch && image.brokers.get(this.nodeId)?.epoch === this.brokerEpoch;
+    if (!(await orAborted(imageWith(this, isKnown, timeoutMs), aborted))) {
       throw new Error(`the metadata have not reached this broker's registration within initial.broker.registration.timeout.ms = ${timeoutMs}`);
     }
     const started = side.start(this.image());
@@ -377,7 +378,7 @@ export class Broker implements Node {
     if (isOwnLeader) await started;
     this.#servers.broker.serve();
     if (!isOwnLeader) await this.#lifecycle.ready();
-    await imageWith(this, (image) => image.brokers.get(this.nodeId)?.fenced === false, UNFENCED_MS_MAX);
+    await orAborted(imageWith(this, (image) => image.brokers.get(this.nodeId)?.fenced === false, UNFENCED_MS_MAX), aborted);
     aborted?.removeEventListener('abort', abort);
   }
 

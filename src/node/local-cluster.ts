@@ -31,7 +31,7 @@ export class LocalNode {
   readonly nodeId: number;
   readonly #start: (aborted: AbortSignal | undefined) => Promise<Broker>;
   #broker: Broker | null = null;
-  #starting: Promise<Broker> | null = null;
+  #starting: { readonly started: Promise<Broker>; readonly abort: AbortController } | null = null;
 
   constructor(nodeId: number, start: (aborted: AbortSignal | undefined) => Promise<Broker>) {
     this.nodeId = nodeId;
@@ -46,15 +46,23 @@ export class LocalNode {
   /** Resolves when the node is in service. Does nothing while it runs. */
   async start(aborted?: AbortSignal): Promise<void> {
     if (this.#broker !== null) return;
-    this.#starting ??= this.#start(aborted);
+    if (this.#starting === null) {
+      const abort = new AbortController();
+      aborted?.addEventListener('abort', () => abort.abort());
+      this.#starting = { abort, started: this.#start(abort.signal) };
+    }
     try {
-      this.#broker = await this.#starting;
+      this.#broker = await this.#starting.started;
     } finally {
       this.#starting = null;
     }
   }
 
   async stop(): Promise<void> {
+    if (this.#starting !== null) {
+      this.#starting.abort.abort();
+      await this.#starting.started.then((broker) => broker.stop(), () => {});
+    }
     const broker = this.#broker;
     this.#broker = null;
     await broker?.stop();

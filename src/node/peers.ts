@@ -13,6 +13,8 @@ import type { MetadataImage } from '../quorum/image.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Settings } from '../settings.ts';
 
+const ADDRESSES_MAX = 64;
+
 export class Peers {
   readonly #runtime: Runtime;
   readonly #settings: Settings;
@@ -38,7 +40,10 @@ export class Peers {
     return (address) => {
       const key = `${purpose} ${address.host} ${address.port}`;
       let peer = this.#byAddress.get(key);
-      if (peer === undefined) this.#byAddress.set(key, (peer = this.#connectTo(address)));
+      if (peer === undefined) {
+        this.#makeRoom();
+        this.#byAddress.set(key, (peer = this.#connectTo(address)));
+      }
       return peer;
     };
   }
@@ -53,6 +58,14 @@ export class Peers {
     if (peer === undefined) lanes.set(lane, (peer = this.#connectTo(address)));
     else peer.moveTo(address);
     return peer;
+  }
+
+  /** Leaders are where others say that they are: however many addresses are told, no more connections are kept than a cluster can have. */
+  #makeRoom(): void {
+    if (this.#byAddress.size < ADDRESSES_MAX) return;
+    const [oldest, peer] = this.#byAddress.entries().next().value!;
+    this.#byAddress.delete(oldest);
+    peer.close();
   }
 
   apply(changes: MetadataChanges): void {

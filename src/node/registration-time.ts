@@ -35,3 +35,14 @@ export async function inTime<T>({ runtime, settings, roles, aborted }: StartOpti
     aborted?.removeEventListener('abort', abort);
   }
 }
+
+/** The promise, or a rejection as soon as the start is told to end. */
+export function orAborted<T>(promise: Promise<T>, aborted: AbortSignal | undefined): Promise<T> {
+  if (aborted === undefined) return promise;
+  return new Promise<T>((resolve, reject) => {
+    const abort = (): void => reject(new RegistrationError('the start was told to end'));
+    if (aborted.aborted) abort();
+    aborted.addEventListener('abort', abort);
+    promise.then(resolve, reject).finally(() => aborted.removeEventListener('abort', abort));
+  });
+}

@@ -144,6 +144,18 @@ describe('when nodes go', () => {
     client.close();
   });
 
+  test('a node that is stopped while it starts has not started, and can be started again', async () => {
+    const cluster = await world();
+    const node = cluster.cluster.nodes[0]!;
+    await node.stop();
+    const starting = node.start();
+    starting.catch(() => {});
+    await node.stop();
+    expect(node.broker).toBeNull();
+    await node.start();
+    expect(node.broker!.isInService).toBe(true);
+  });
+
   test('another controller takes over, and what is asked of any node meanwhile is done', async () => {
     const cluster = await world();
     const first = controllerId(cluster);
