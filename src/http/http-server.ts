@@ -17,7 +17,8 @@ export interface HttpAnswer {
   readonly body: string | Buffer;
 }
 
-export type Route = () => HttpAnswer;
+/** Gives the answer, at once or when it is made. */
+export type Route = () => HttpAnswer | Promise<HttpAnswer>;
 
 export interface HttpLimits {
   readonly connectionsMax: number;
@@ -88,16 +89,20 @@ export class HttpServer {
   }
 }
 
-function answerOf(routes: ReadonlyMap<string, Route>, { method, path }: HttpRequest, log: Logger): HttpAnswer {
+function answerOf(routes: ReadonlyMap<string, Route>, { method, path }: HttpRequest, log: Logger): HttpAnswer | Promise<HttpAnswer> {
   const route = routes.get(path);
   if (route === undefined) return plain(404, `there are ${[...routes.keys()].join(', ')}`);
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'GET or HEAD');
-  try {
-    return route();
-  } catch (error) {
-    // A number that cannot be told must not end the node that it is about.
+  // A number that cannot be told must not end the node that it is about.
+  const failed = (error: unknown): HttpAnswer => {
     log.error(`http ${path}: ${error instanceof Error ? error.stack : String(error)}`);
     return plain(500, 'failed, see the log');
+  };
+  try {
+    const answer = route();
+    return answer instanceof Promise ? answer.catch(failed) : answer;
+  } catch (error) {
+    return failed(error);
   }
 }
 
@@ -109,7 +114,7 @@ interface ConnectionOptions {
   readonly socket: Socket;
   readonly timers: Timers;
   readonly limits: HttpLimits;
-  readonly answer: (request: HttpRequest) => HttpAnswer;
+  readonly answer: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
   readonly closed: () => void;
 }
 
@@ -157,11 +162,21 @@ class HttpConnection {
   #serve(): void {
     const request = this.#reader.next();
     if (request === undefined) return;
-    this.#answer(this.#options.answer(request), request.keepAlive, request.method === 'HEAD');
+    const { keepAlive } = request;
+    const isHead = request.method === 'HEAD';
+    // One answer at a time: what the client sends meanwhile waits in the operating system.
+    this.#answering = true;
+    this.#deadline.cancel();
+    this.#deadline = this.#within(this.#options.limits.answerMsMax);
+    this.#options.socket.pause();
+    const answer = this.#options.answer(request);
+    if (answer instanceof Promise) void answer.then((made) => this.#answer(made, keepAlive, isHead));
+    else this.#answer(answer, keepAlive, isHead);
   }
 
   #answer({ status, contentType, body }: HttpAnswer, keepAlive: boolean, isHead: boolean): void {
-    const { socket, limits } = this.#options;
+    const { socket } = this.#options;
+    if (this.#closed) return;
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     const head = [
       `HTTP/1.1 ${status} ${REASONS[status] ?? 'Unknown'}`,
@@ -173,11 +188,6 @@ class HttpConnection {
       `Connection: ${keepAlive ? 'keep-alive' : 'close'}`,
       '\r\n',
     ].join('\r\n');
-    this.#answering = true;
-    this.#deadline.cancel();
-    this.#deadline = this.#within(limits.answerMsMax);
-    // One answer at a time: what the client sends meanwhile waits in the operating system.
-    socket.pause();
     socket.write(isHead || bytes.length === 0 ? [Buffer.from(head, 'latin1')] : [Buffer.from(head, 'latin1'), bytes], () => this.#answered(keepAlive));
     if (!keepAlive) socket.end();
   }
@@ -201,6 +211,9 @@ class HttpConnection {
 
   #refuse({ status, message }: HttpError): void {
     if (this.#answering) return this.close();
+    this.#answering = true;
+    this.#deadline.cancel();
+    this.#deadline = this.#within(this.#options.limits.answerMsMax);
     this.#answer(plain(status, message), false, false);
   }
 

@@ -23,8 +23,8 @@ export class Counter {
   }
 }
 
-/** Tells one series of a family that is made anew at each look. */
-export type Tell = (labels: Labels, value: number) => void;
+/** Tells one series of a family that is made anew at each look. Labels that are told again and again may be given as the text that `labelText` made of them. */
+export type Tell = (labels: Labels | string, value: number) => void;
 
 interface Family {
   readonly name: string;
@@ -84,16 +84,18 @@ export class Metrics {
 
   /** Prometheus' text format, version 0.0.4. `nowMs` is monotonic: it says which window the quantiles are of. */
   text(nowMs: number): string {
-    const parts: string[] = [];
+    return [...this.parts(nowMs)].join('');
+  }
+
+  /** The same in pieces, a family each, for whoever must not hold up others for the time of all. A family that is made meanwhile may be told or not. */
+  *parts(nowMs: number): Generator<string> {
     let dropped = 0;
     for (const family of this.#families.values()) {
       const lines: string[] = [];
       dropped += family.dropped + this.#tellFamily(family, nowMs, lines);
-      if (lines.length === 0) continue;
-      parts.push(`# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n${lines.join('\n')}\n`);
+      if (lines.length > 0) yield `# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n${lines.join('\n')}\n`;
     }
-    parts.push(`# HELP ottla_metrics_series_dropped Series that are not told because their family has too many.\n# TYPE ottla_metrics_series_dropped gauge\nottla_metrics_series_dropped ${dropped}\n`);
-    return parts.join('');
+    yield `# HELP ottla_metrics_series_dropped Series that are not told because their family has too many.\n# TYPE ottla_metrics_series_dropped gauge\nottla_metrics_series_dropped ${dropped}\n`;
   }
 
   /** Returns how many series did not fit. */
@@ -113,7 +115,7 @@ export class Metrics {
       else if (series instanceof Timer) tellSummary(family.name, labels, series.snapshot(nowMs), lines);
       else tell(labels, series());
     }
-    for (const collector of family.collectors) collector((labels, value) => tell(labelText(labels), value));
+    for (const collector of family.collectors) collector((labels, value) => tell(typeof labels === 'string' ? labels : labelText(labels), value));
     return dropped;
   }
 
@@ -147,7 +149,7 @@ function tellSummary(name: string, labels: string, { quantile, count, sumMs }: T
 }
 
 /** `topic="orders",partition="0"` */
-function labelText(labels: Labels): string {
+export function labelText(labels: Labels): string {
   let text = '';
   for (const name of Object.keys(labels)) text += `${text === '' ? '' : ','}${name}="${escapeLabel(labels[name]!)}"`;
   return text;

@@ -6,6 +6,7 @@
  */
 import type { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import type { OpenedDirectories } from '../data-directories.ts';
+import { labelText } from '../metrics/metrics.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { MetadataChanges } from '../quorum/changes.ts';
 import type { MetadataImage } from '../quorum/image.ts';
@@ -41,9 +42,20 @@ export function registerNodeMetrics(metrics: Metrics, view: NodeView): FollowsMe
   return countsElections(metrics, view);
 }
 
+/** Each partition is told in many families, and its labels are always the same. */
+function partitionLabels(): (partition: Partition) => string {
+  const made = new WeakMap<Partition, string>();
+  return (partition) => {
+    let text = made.get(partition);
+    if (text === undefined) made.set(partition, (text = labelText({ topic: partition.topic, partition: String(partition.partition) })));
+    return text;
+  };
+}
+
 function brokerMetrics(metrics: Metrics, view: NodeView, broker: NonNullable<NodeView['broker']>): void {
-  replicaMetrics(metrics, view, broker.replicas);
-  logMetrics(metrics, broker.replicas);
+  const labelsOf = partitionLabels();
+  replicaMetrics(metrics, view, broker.replicas, labelsOf);
+  logMetrics(metrics, broker.replicas, labelsOf);
   groupMetrics(metrics, broker.groups, broker.replicas);
   metrics.gauge('kafka_server_fetchsessioncache_numincrementalfetchsessions', 'Fetch sessions that are remembered.', () => broker.fetchSessions.count);
   metrics.gauge('kafka_server_kafkaserver_brokerstate', '1 starting, 3 running, 6 leaving.', () => view.brokerState());
@@ -60,7 +72,7 @@ function serverMetrics(metrics: Metrics, { servers, directories }: NodeView): vo
   metrics.gauge('kafka_log_logmanager_offlinelogdirectorycount', 'Log directories that have failed.', () => directories.all.filter(({ logs }) => logs.offline !== undefined).length);
 }
 
-function replicaMetrics(metrics: Metrics, { image, nodeId }: NodeView, replicas: Replicas): void {
+function replicaMetrics(metrics: Metrics, { image, nodeId }: NodeView, replicas: Replicas, labelsOf: (partition: Partition) => string): void {
   const gauge = (name: string, help: string, counts: (partition: Partition) => boolean): void =>
     metrics.gauge(`kafka_server_replicamanager_${name}`, help, () => {
       let count = 0;
@@ -87,7 +99,7 @@ function replicaMetrics(metrics: Metrics, { image, nodeId }: NodeView, replicas:
   metrics.gauge('kafka_server_replicamanager_offlinereplicacount', 'Replicas that this broker should have and cannot open.', () => replicas.offlineCount);
   const each = (name: string, help: string, value: (partition: Partition) => number): void =>
     metrics.collect(`kafka_cluster_partition_${name}`, 'gauge', help, (tell) => {
-      for (const partition of replicas.partitions()) tell({ topic: partition.topic, partition: String(partition.partition) }, value(partition));
+      for (const partition of replicas.partitions()) tell(labelsOf(partition), value(partition));
     });
   each('insyncreplicascount', 'Replicas in sync; 0 where another broker leads.', (partition) => (partition.isLeader ? partition.inSyncReplicas.length : 0));
   each('replicascount', 'Replicas; 0 where another broker leads.', (partition) => (partition.isLeader ? partition.state.replicas.length : 0));
@@ -124,10 +136,10 @@ function replicaMetrics(metrics: Metrics, { image, nodeId }: NodeView, replicas:
   });
 }
 
-function logMetrics(metrics: Metrics, replicas: Replicas): void {
+function logMetrics(metrics: Metrics, replicas: Replicas, labelsOf: (partition: Partition) => string): void {
   const each = (name: string, help: string, value: (partition: Partition) => number): void =>
     metrics.collect(`kafka_log_log_${name}`, 'gauge', help, (tell) => {
-      for (const partition of replicas.partitions()) tell({ topic: partition.topic, partition: String(partition.partition) }, value(partition));
+      for (const partition of replicas.partitions()) tell(labelsOf(partition), value(partition));
     });
   each('size', 'Bytes of the log.', ({ log }) => log.sizeBytes);
   each('logstartoffset', 'Offset of the first record.', ({ log }) => log.logStartOffset);

@@ -90,6 +90,8 @@ describe('three nodes', () => {
     expect(await sum('kafka_server_brokertopicmetrics_bytesout_total{topic="orders"}')).toBeGreaterThanOrEqual(bytesIn);
     expect(await sum('kafka_network_requestmetrics_requests_total{request="FetchFollower",version="18"}')).toBeGreaterThan(0);
     expect(await sum('kafka_network_requestmetrics_totaltimems_count{request="Produce"}')).toBeGreaterThanOrEqual(5);
+    // Followers wait for more, most of the time.
+    await until(() => sum('kafka_server_delayedoperationpurgatory_purgatorysize{delayedOperation="Fetch"}'), (count) => count > 0);
     // Told by the coordinator, for each partition that has a committed offset.
     await until(() => sum('kafka_coordinator_group_groupmetadatamanager_numgroupsempty'), (count) => count === 1);
     const lag = await Promise.all([0, 1, 2].map((partition) => sum(`kafka_consumergroup_lag{consumergroup="readers",topic="orders",partition="${partition}"}`)));
