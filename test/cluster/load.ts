@@ -38,6 +38,8 @@ export interface LoadOptions {
 /** Longer than any of our servers needs, shorter than people wait: a client learns of a leader that hangs only by this. */
 const REQUEST_TIMEOUT_MS = 2_000;
 const KAFKAJS_WRITERS = 2;
+/** kafkajs sets timers that were due before 1970 (network/requestQueue), and Node says so each time. */
+const QUIET = ['--disable-warning=TimeoutNegativeWarning', '--disable-warning=MaxListenersExceededWarning'];
 const COMMITTER_STOP_MS = 10_000;
 /** What of a value names the record. */
 const NAME_CHARS = 40;
@@ -104,7 +106,7 @@ export class Load {
       this.#failure ??= error;
     };
     const common = { config, partitions, history, fail, anyOrder: true, recordsPerSecond: Math.ceil(recordsPerSecond / 4) };
-    const program = [process.execPath, join(import.meta.dirname, 'kafkajs-producer.ts')];
+    const program = [process.execPath, ...QUIET, join(import.meta.dirname, 'kafkajs-producer.ts')];
     for (let i = 0; i < KAFKAJS_WRITERS; i++) this.#writers.push(kafkajsProcessWriter({ ...common, name: `kafkajs${i}`, program, seed: random.below(2 ** 31) }));
     if (programs.librdkafka !== null) this.#writers.push(librdkafkaWriter({ ...common, name: 'librdkafka', program: programs.librdkafka }));
     if (programs.java !== null) this.#writers.push(javaWriter({ ...common, name: 'java', java: programs.java }));
@@ -117,7 +119,7 @@ export class Load {
 
   /** A member that the group has given up (its session ended while it could not reach the coordinator) begins anew: kafkajs leaves that to its user. */
   #startCommitter(): void {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'committer.ts'), (this.config.brokers as string[]).join(','), String(REQUEST_TIMEOUT_MS)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [...QUIET, join(import.meta.dirname, 'committer.ts'), (this.config.brokers as string[]).join(','), String(REQUEST_TIMEOUT_MS)], { stdio: ['pipe', 'pipe', 'inherit'] });
     const kill = () => child.kill('SIGKILL');
     process.once('exit', kill);
     child.stdin.on('error', () => {});

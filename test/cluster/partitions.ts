@@ -119,7 +119,8 @@ export async function partitions(context: ScenarioContext): Promise<Outcome> {
         heals: number[] = [];
       for (let round = 1; round <= context.rounds; round++) {
         await load.more(1 + random.below(500));
-        const kind = CUTS[(round - 1) % CUTS.length]!;
+        // All kinds in turn, from one that the seed says.
+        const kind = CUTS[(context.seed + round) % CUTS.length]!;
         const node = random.below(2) ? cluster.node((await admin.quorum()).leaderId) : cluster.brokers[random.below(cluster.brokers.length)]!;
         const affected = (await admin.partitions(TOPIC)).filter(({ leader }) => leader === node.id).map(({ partition }) => partition);
         const cutMs = CUT_MS_MIN + random.below((context.rounds <= FEW_ROUNDS ? SHORT_CUT_MS_MAX : CUT_MS_MAX) - CUT_MS_MIN);

@@ -5,11 +5,17 @@
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ClusterNode, ClusterProcesses } from '../../bench/cluster-process.ts';
 import type { PartitionView } from './admin.ts';
 
+/** What is needed of a node: whose files they are. */
+export interface FilesOfNode {
+  readonly id: number;
+  readonly kind: string;
+  readonly dataDir: string;
+}
+
 interface Replica {
-  readonly node: ClusterNode;
+  readonly node: FilesOfNode;
   readonly startOffset: number;
   readonly bytes: Buffer;
 }
@@ -18,12 +24,12 @@ interface Replica {
 const LENGTH_AT = 8,
   OVERHEAD = 12;
 
-export function compareReplicas(cluster: ClusterProcesses, views: readonly PartitionView[]): { readonly bytes: number; readonly problems: string[] } {
+export function compareReplicas(nodes: readonly FilesOfNode[], views: readonly PartitionView[]): { readonly bytes: number; readonly problems: string[] } {
   const problems: string[] = [];
   let total = 0;
   for (const { topic, partition, replicas, isr } of views) {
     const name = `${topic}-${partition}`;
-    const found = isr.map((id) => replicaOf(cluster.node(id), name)).filter((each) => each !== null);
+    const found = isr.map((id) => replicaOf(nodes.find((node) => node.id === id)!, name)).filter((each) => each !== null);
     if (found.length !== replicas.length) problems.push(`replicas: ${name} should be on ${replicas.join(',')}, and is on ${found.map(({ node }) => node.id).join(',')} (in sync: ${isr.join(',')})`);
     if (found.length === 0) continue;
     const start = Math.max(...found.map(({ startOffset }) => startOffset));
@@ -42,7 +48,7 @@ export function compareReplicas(cluster: ClusterProcesses, views: readonly Parti
 }
 
 /** All segments one after another; null when the node has no such directory. */
-function replicaOf(node: ClusterNode, name: string): Replica | null {
+function replicaOf(node: FilesOfNode, name: string): Replica | null {
   const dir = join(node.dataDir, name);
   if (!existsSync(dir)) return null;
   const segments = readdirSync(dir).filter((file) => file.endsWith('.log')).sort();
@@ -66,9 +72,9 @@ function lastOffsetBefore(bytes: Buffer, end: number): number {
 const METADATA_DIRECTORY = '__cluster_metadata-0';
 
 /** The metadata logs of all nodes, voters and observers, compared where they have the same offsets: batch by batch, as far as both go. */
-export function compareMetadata(cluster: ClusterProcesses): string[] {
+export function compareMetadata(nodes: readonly FilesOfNode[]): string[] {
   const problems: string[] = [];
-  const logs = cluster.nodes.map((node) => ({ node, batches: batchesOf(replicaOf(node, METADATA_DIRECTORY)?.bytes ?? Buffer.alloc(0)) }));
+  const logs = nodes.map((node) => ({ node, batches: batchesOf(replicaOf(node, METADATA_DIRECTORY)?.bytes ?? Buffer.alloc(0)) }));
   // What only one node has may never have been committed; below the second longest end everything was.
   const [reference, ...others] = logs.sort((a, b) => b.batches.size - a.batches.size);
   for (const { node, batches } of others) {

@@ -98,7 +98,7 @@ export async function withCluster(context: ScenarioContext, options: WithCluster
       if (end !== 0 && cluster.node(id).kind === 'ottla') violations.push(`the clean stop of node ${id} ended with ${String(end)}: ${cluster.node(id).tail(5)}`);
     }
     facts.push(`all nodes stopped together in ${(performance.now() - stopMs).toFixed(0)} ms`);
-    const { bytes, problems } = compareReplicas(cluster, views);
+    const { bytes, problems } = compareReplicas(cluster.nodes, views);
     violations.push(...problems);
     facts.push(`${(bytes / 1e6).toFixed(1)} MB in ${views.length} partitions are the same on all replicas`);
     ok = violations.length === 0;

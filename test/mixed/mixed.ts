@@ -34,7 +34,7 @@ export async function mixed(context: ScenarioContext, { nodes, rounds }: MixedOp
   const assignments = Array.from({ length: PARTITIONS }, (_, partition) => [0, 1].map((step) => brokers[(partition + step) % brokers.length]!));
   const problems: string[] = [];
   const ended = async (cluster: ClusterProcesses) => {
-    problems.push(...compareMetadata(cluster), ...(await dumped(cluster)));
+    problems.push(...compareMetadata(cluster.nodes), ...(await dumped(cluster)));
   };
   const outcome = await withCluster(context, { nodes, assignments, topicConfigs: { 'min.insync.replicas': '1' }, ended }, async (running) => {
     for (let round = 1; round <= rounds; round++) {
