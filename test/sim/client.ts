@@ -92,10 +92,15 @@ export class SimClient {
     return connection.request(api, input, timeoutMs === undefined ? {} : { timeoutMs });
   }
 
-  #connect({ host, port }: { host: string; port: number }): Promise<ClientConnection> {
+  async #connect({ host, port }: { host: string; port: number }): Promise<ClientConnection> {
     const key = `${host}:${port}`;
     const existing = this.#connections.get(key);
-    if (existing !== undefined) return existing;
+    if (existing !== undefined) {
+      const connection = await existing;
+      if (connection.isOpen) return connection;
+      this.#forget(key, existing);
+      return this.#connect({ host, port });
+    }
     const { network, address, name } = this.#options;
     const opening = ClientConnection.open({
       network: network.of(address, this.process), timers: this.#timers, host, port, clientId: name, connectTimeoutMs: 1500, requestTimeoutMs: 3000, responseBytesMax: RESPONSE_BYTES_MAX,
@@ -124,11 +129,9 @@ export class SimClient {
   /** Throws a ConnectionError when nobody answers. */
   async metadata(topics: readonly string[] | null): Promise<Value<typeof Metadata.response>> {
     let connection: ClientConnection | undefined;
-    for (let attempt = 0; connection?.isOpen !== true; attempt++) {
-      const address = this.random.pick(this.#options.bootstrap);
+    for (let attempt = 0; connection === undefined; attempt++) {
       try {
-        connection = await this.#connect(address);
-        if (!connection.isOpen) this.#connections.delete(`${address.host}:${address.port}`);
+        connection = await this.any();
       } catch (error) {
         if (!(error instanceof ConnectionError)) throw error;
       }

@@ -89,6 +89,11 @@ export class SimDisk implements Disk {
     this.#onPowerCut = onPowerCut;
   }
 
+  /** A plan of `cutPowerAfter` that has not come to pass. */
+  get willLosePower(): boolean {
+    return this.#callsLeft !== null;
+  }
+
   /** The power is gone, and back: what is on the disk now is what survived. */
   losePower(): void {
     this.killed();

@@ -1,8 +1,9 @@
 /**
  * Carries out the faults of a plan on a cluster, and takes all of them back.
  *
- * Promises: a fault that takes data away (power, a wiped disk) is left out unless every partition has all its replicas in sync, so that no more is lost at once than
- * acks=all with min.insync.replicas promises to survive; whatever else may come at any time and together. `heal` leaves a world without faults: all nodes up, all
+ * Promises: a fault that takes data away (power, a wiped disk) is left out unless every partition has all its replicas in sync, and until that is so again no other
+ * node ends without stopping in order: the controller takes every broker that did for one that has lost data (KIP-966), and min.insync.replicas of 2 promises to survive
+ * one of those. Whatever else may come at any time and together. `heal` leaves a world without faults: all nodes up, all
  * ways free, all disks well.
  * Does not: decide what happens when; the plan has.
  */
@@ -13,7 +14,7 @@ import type { Invariants } from './invariants.ts';
 import type { SimNode } from './node.ts';
 import type { SimNetwork } from './network.ts';
 import { TOPIC } from './plan.ts';
-import type { Fault, Plan, Target } from './plan.ts';
+import type { Fault, FaultKind, Plan, Target } from './plan.ts';
 import type { World } from './world.ts';
 
 export interface Cluster {
@@ -29,13 +30,21 @@ export interface Cluster {
   killClient(choice: number): void;
 }
 
+/** After these a node comes back as one that may have lost data. */
+const UNCLEAN: ReadonlySet<FaultKind> = new Set<FaultKind>(['kill', 'kill all', 'disk full', 'disk error', 'power', 'power in a turn', 'wipe']);
+/** And after these it has. */
+const LOSING: ReadonlySet<FaultKind> = new Set<FaultKind>(['power', 'power in a turn', 'wipe']);
+
 export class Faults {
   readonly #cluster: Cluster;
   /** How often each kind was carried out. */
   readonly done = new Map<string, number>();
   #healed = false;
+  /** The node that has lost data last, until all is well again. */
+  #lossOf: SimNode | null = null;
   /** Nodes whose disk has said EIO in this life: their directories may be offline for good. */
   readonly #suspects = new Set<SimNode>();
+  readonly #full = new Set<SimNode>();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -53,7 +62,9 @@ export class Faults {
     const node = this.#find(fault.target);
     const other = this.#cluster.nodes[(fault.other - 1) % this.#cluster.nodes.length]!;
     if (node === undefined) return;
+    if (UNCLEAN.has(fault.kind) && !this.#mayCrash(fault.kind, node)) return;
     if (!this.#perform(fault, node, other, world, network)) return;
+    if (LOSING.has(fault.kind)) this.#lossOf = node;
     world.trace(() => `FAULT ${fault.kind} on node ${node.id} (other ${other.id}) for ${fault.ms} ms`);
     this.done.set(fault.kind, (this.done.get(fault.kind) ?? 0) + 1);
   }
@@ -142,7 +153,11 @@ export class Faults {
         return true;
       case 'disk full':
         node.disk.fault = (call) => (call === 'write' || call === 'makeDirectory' ? 'ENOSPC' : undefined);
-        later(() => this.#healDisk(node));
+        this.#full.add(node);
+        later(() => {
+          this.#full.delete(node);
+          this.#healDisk(node);
+        });
         return true;
       case 'disk error': {
         const failing: readonly DiskCall[] = choice < 0.4 ? ['sync'] : choice < 0.7 ? ['write', 'sync'] : ['read'];
@@ -231,14 +246,24 @@ export class Faults {
     return nodes.find((node) => node.id === leader) ?? nodes[0];
   }
 
+  /** Whether the node may end without stopping in order. */
+  #mayCrash(kind: FaultKind, node: SimNode): boolean {
+    if (this.#lossOf !== null && this.#isWell()) this.#lossOf = null;
+    return this.#lossOf === null || (this.#lossOf === node && kind !== 'kill all');
+  }
+
   #isVoter(node: SimNode): boolean {
     return node.settings.some((setting) => setting.startsWith('process.roles=') && setting.includes('controller'));
   }
 
   /** Whether the data of this node may be lost: every replica of every partition is in sync, as the newest metadata has it and as its brokers are. */
   #mayLose(node: SimNode): boolean {
-    const { nodes, invariants, plan } = this.#cluster;
-    if (plan.nodes < 3 || node.broker === null) return false;
+    return this.#cluster.plan.nodes >= 3 && node.broker !== null && this.#isWell();
+  }
+
+  #isWell(): boolean {
+    const { nodes, invariants } = this.#cluster;
+    if (this.#suspects.size > 0 || this.#full.size > 0 || nodes.some((each) => each.disk.willLosePower)) return false;
     if (nodes.some((other) => other.broker === null || other.process?.state !== 'running')) return false;
     const image = invariants.newest;
     if (image === null) return false;

@@ -72,6 +72,9 @@ export class Invariants {
         this.#lives.delete(node);
         continue;
       }
+      // What has not run has not changed.
+      if (node.process?.hasRun !== true) continue;
+      node.process.hasRun = false;
       let life = this.#lives.get(node);
       if (life?.broker !== broker) this.#lives.set(node, (life = { broker, image: null, readers: new Map() }));
       this.#checkNode(node, life);
@@ -171,12 +174,31 @@ export class Invariants {
 
   #checkImage(node: SimNode, before: MetadataImage | null, image: MetadataImage): void {
     if (before !== null && image.offset < before.offset) this.#fail(`node ${node.id} showed metadata of offset ${before.offset}, then of ${image.offset}`);
-    if (this.newest === null || image.offset > this.newest.offset) this.newest = image;
+    if (this.newest === null || image.offset > this.newest.offset) this.#renew(node, image);
     for (const topic of image.topics.values()) {
       const old = before?.topicById(topic.id);
       topic.partitions.forEach((partition, index) => {
         const was = old?.partitions[index];
         if (partition !== was) this.#checkPartition(node, `${topic.name}-${index}`, `${topic.id}-${index}`, was, partition);
+      });
+    }
+  }
+
+  #renew(node: SimNode, image: MetadataImage): void {
+    const before = this.newest;
+    this.newest = image;
+    if (this.#world.traceTo === null) return;
+    for (const broker of image.brokers.values()) {
+      const was = before?.brokers.get(broker.id);
+      if (was?.epoch !== broker.epoch || was.fenced !== broker.fenced || was.inControlledShutdown !== broker.inControlledShutdown) {
+        this.#world.trace(() => `metadata ${image.offset} of node ${node.id}: broker ${broker.id} of epoch ${broker.epoch}${broker.fenced ? ', fenced' : ''}${broker.inControlledShutdown ? ', stopping' : ''}`);
+      }
+    }
+    for (const topic of image.topics.values()) {
+      topic.partitions.forEach((now, index) => {
+        if (now === before?.topicById(topic.id)?.partitions[index]) return;
+        const { leader, leaderEpoch, partitionEpoch, replicas, isr, elr, lastKnownElr } = now;
+        this.#world.trace(() => `metadata ${image.offset} of node ${node.id}: ${topic.name}-${index} leader ${leader} epoch ${leaderEpoch}/${partitionEpoch} replicas ${replicas.join()} isr ${isr.join()} elr ${elr.join()} last ${lastKnownElr.join()}`);
       });
     }
   }

@@ -82,7 +82,7 @@ export interface PlanOptions {
 export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const random = new Seeded(Math.imul(seed, 0x2545f491) ^ 0x51ed270b);
   const nodes = options.nodes ?? (random.chance(0.04) ? 1 : random.chance(0.1) ? 4 : 3);
-  const safetyMs = 5000 + random.below(11_000);
+  const safetyMs = 4000 + random.below(8000);
   const kinds = FAULT_KINDS.filter((kind) => random.chance(KINDS[kind].on) && (nodes > 1 || KINDS[kind].alone));
   const wanted = options.kinds?.filter((kind) => nodes > 1 || KINDS[kind].alone) ?? kinds;
   const count = wanted.length === 0 ? 0 : 1 + random.below(9);

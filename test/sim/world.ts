@@ -14,6 +14,8 @@ import { Seeded } from '../storage/seeded.ts';
 export class Process {
   readonly name: string;
   state: 'running' | 'paused' | 'dead' = 'running';
+  /** It has done something since whoever looks at it has set this to false. */
+  hasRun = false;
   #deferred: (() => void)[] = [];
 
   constructor(name: string) {
@@ -22,8 +24,10 @@ export class Process {
 
   /** Now, or when it goes on, or never. */
   run(call: () => void): void {
-    if (this.state === 'running') call();
-    else if (this.state === 'paused') this.#deferred.push(call);
+    if (this.state === 'running') {
+      this.hasRun = true;
+      call();
+    } else if (this.state === 'paused') this.#deferred.push(call);
   }
 
   pause(): void {
