@@ -62,8 +62,15 @@ export class InSyncReplicas {
     return this.#pending;
   }
 
-  /** What the metadata say now, which is not older than what is known here. */
+  /**
+   * What the metadata say now, which is not older than what is known here. The state that is known already says nothing of a change that was asked for since:
+   * that still may be made, and what it adds has to count.
+   */
   learn(committed: { readonly isr: readonly number[]; readonly leaderEpoch: number; readonly partitionEpoch: number }): void {
+    if (committed.leaderEpoch !== this.#leaderEpoch || committed.partitionEpoch !== this.#partitionEpoch) this.#commit(committed);
+  }
+
+  #commit(committed: { readonly isr: readonly number[]; readonly leaderEpoch: number; readonly partitionEpoch: number }): void {
     this.#isr = committed.isr;
     this.#maximal = committed.isr;
     this.#leaderEpoch = committed.leaderEpoch;
@@ -97,7 +104,7 @@ export class InSyncReplicas {
     switch (answer.errorCode) {
       case ErrorCode.NONE:
         if (answer.leaderEpoch !== this.#leaderEpoch || answer.partitionEpoch < this.#partitionEpoch) return 'waiting';
-        this.learn(answer);
+        this.#commit(answer);
         return 'committed';
       case ErrorCode.OPERATION_NOT_ATTEMPTED:
       case ErrorCode.INELIGIBLE_REPLICA:

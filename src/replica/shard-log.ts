@@ -27,7 +27,7 @@ export function shardLogOf(partition: Partition, clock: Clock): ShardLog {
       const { error, baseOffset, lastOffset } = partition.append(batch, 'coordinator', clock.wallMs());
       if (error !== ErrorCode.NONE) throw new KafkaError(error);
       const committed = new Promise<void>((resolve, reject) => {
-        partition.whenCommitted(lastOffset + 1, (code) => (code === ErrorCode.NONE ? resolve() : reject(new KafkaError(code))));
+        partition.whenCommitted(lastOffset + 1, (code) => (isCommitted(code) ? resolve() : reject(new KafkaError(code))));
       });
       return { baseOffset, committed };
     },
@@ -35,7 +35,7 @@ export function shardLogOf(partition: Partition, clock: Clock): ShardLog {
       if (from >= endOffset) return null;
       if (log.highWatermark < endOffset) {
         await new Promise<void>((resolve, reject) => {
-          partition.whenCommitted(endOffset, (code) => (code === ErrorCode.NONE ? resolve() : reject(new KafkaError(code))));
+          partition.whenCommitted(endOffset, (code) => (isCommitted(code) ? resolve() : reject(new KafkaError(code))));
         });
       }
       const read = await log.read(from, { maxBytes: READ_BYTES, endOffset, minOneBatch: true });
@@ -44,4 +44,9 @@ export function shardLogOf(partition: Partition, clock: Clock): ShardLog {
       return read.buffers.length === 1 ? read.buffers[0]! : Buffer.concat(read.buffers);
     },
   };
+}
+
+/** That fewer replicas are in sync by now than should be is told to producers; the records are committed all the same, and a shard must not undo them. */
+function isCommitted(code: ErrorCode): boolean {
+  return code === ErrorCode.NONE || code === ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND;
 }

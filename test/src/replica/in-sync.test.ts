@@ -273,6 +273,22 @@ describe('the controller', () => {
     expect(inSync.pending).toBe(verdict === 'committed' || verdict === 'reverted' ? null : proposal);
   });
 
+  test('has told what the metadata tell again later: what was asked for since still counts', () => {
+    const inSync = new InSyncReplicas({ isr: [1], leaderEpoch: 3, partitionEpoch: 7 });
+    const first = inSync.expand(2)!;
+    expect(inSync.answered(first, { errorCode: 0, leaderEpoch: 3, partitionEpoch: 8, isr: [1, 2] })).toBe('committed');
+    const second = inSync.expand(3)!;
+    inSync.learn({ isr: [1, 2], leaderEpoch: 3, partitionEpoch: 8 });
+    expect(inSync.maximal).toEqual([1, 2, 3]);
+    expect(inSync.pending).toBe(second);
+    inSync.learn({ isr: [1, 2, 3], leaderEpoch: 3, partitionEpoch: 9 });
+    expect([inSync.isr, inSync.pending]).toEqual([[1, 2, 3], null]);
+    // Nothing to change is an answer too.
+    const third = inSync.shrink([3])!;
+    expect(inSync.answered(third, { errorCode: 0, leaderEpoch: 3, partitionEpoch: 9, isr: [1, 2, 3] })).toBe('committed');
+    expect(inSync.pending).toBe(null);
+  });
+
   test('answers what is not asked any more, of another epoch, or from before', () => {
     const inSync = new InSyncReplicas({ isr: [1, 2], leaderEpoch: 3, partitionEpoch: 7 });
     const proposal = inSync.shrink([2])!;

@@ -1,6 +1,7 @@
 /** Three brokers' replicas: what a leader appends comes to its followers, is committed when they have it, and survives a change of leaders. */
 import { describe, expect, test } from 'vitest';
 import { ErrorCode } from '../../../protocol/errors.ts';
+import { ListOffsets } from '../../../protocol/messages/fetch.ts';
 import { testBatch } from '../../storage/log-fixture.ts';
 import { ClusterWorld, directoryId } from './cluster-world.ts';
 import type { TestBroker } from './cluster-world.ts';
@@ -236,6 +237,32 @@ describe('a change of leaders', () => {
     expect(await one.contents()).toEqual(['0:a']);
     expect(epochs(one)).toBe('0@0 2@1');
     expect(world.roles.filter((role) => role.startsWith('1:')).at(-1)).toBe('1: t-0 leader 2');
+    await world.stop();
+  });
+
+  test('a new leader tells no latest offset before it knows how far its predecessor had committed (KIP-207)', async () => {
+    const world = new ClusterWorld();
+    const [one, two] = world.startAll();
+    world.create({ leader: 1, leaderEpoch: 0, replicas: [1, 2] });
+    await world.settle();
+    one.produce('a', 'b');
+    await world.settle();
+    expect(highWatermarks(one, two)).toEqual([2, 0]);
+    world.cut.add('1 > 2');
+    world.change({ leader: 2 });
+    await world.settle();
+    const latest = async (version: number, timestamp: number) => {
+      const answer = await two.request(ListOffsets, version, { replicaId: -1, isolationLevel: 0, topics: [{ name: 't', partitions: [{ partitionIndex: 0, timestamp }] }] });
+      const { errorCode, offset } = answer.topics[0]!.partitions[0]!;
+      return [errorCode, offset];
+    };
+    expect(await latest(5, -1)).toEqual([ErrorCode.OFFSET_NOT_AVAILABLE, -1]);
+    expect(await latest(4, -1)).toEqual([ErrorCode.LEADER_NOT_AVAILABLE, -1]);
+    expect(await latest(5, 2 ** 42)).toEqual([ErrorCode.OFFSET_NOT_AVAILABLE, -1]);
+    expect(await latest(5, -2)).toEqual([0, 0]);
+    world.cut.clear();
+    await world.after(1100);
+    expect(await latest(5, -1)).toEqual([0, 2]);
     await world.stop();
   });
 
