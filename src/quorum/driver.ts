@@ -15,6 +15,7 @@ import { StorageError } from '../../storage/log-state.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Clock, Random, Timer, Timers } from '../runtime/runtime.ts';
 import { BATCH_BYTES_MAX, type BatchStamp, controlBatch, dataBatches, type NewControlRecord } from './batches.ts';
+import { LogFlush } from './log-flush.ts';
 import { MetadataError } from './metadata-log.ts';
 import { nextTimeMs, step } from './raft.ts';
 import type { RaftPeers } from './raft-peers.ts';
@@ -117,8 +118,7 @@ export class RaftDriver {
   #locked: Promise<void> | undefined;
   readonly #events: RaftEvent[] = [];
   #leaderEpoch: number | undefined;
-  #flushAsked = false;
-  #flushing: Promise<void> | undefined;
+  readonly #flush: LogFlush;
   #failed: unknown;
   #closed = false;
   /** Closed for good: what others still answer comes too late. */
@@ -144,6 +144,9 @@ export class RaftDriver {
     this.#hooks = options.hooks;
     this.#state = options.state;
     this.#peers = options.peers;
+    this.#flush = new LogFlush({
+      log: options.log, timers: options.timers, isSynced: options.state.config.canVote, onDurable: (endOffset) => this.#durable(endOffset), onFailed: (error) => this.#fail(error),
+    });
     this.#log.onWriteFailed = (error) => this.#cut(error);
     this.#log.onWritten = () => this.onProgress();
   }
@@ -182,7 +185,13 @@ export class RaftDriver {
     const baseOffset = this.#log.logEndOffset;
     const stamp: BatchStamp = { baseOffset, epoch: this.#leaderEpoch, nowMs: this.#clock.wallMs() };
     const batchBytesMax = Math.min(BATCH_BYTES_MAX, this.#log.config.segmentBytes);
-    for (const batch of dataBatches(values, stamp, batchBytesMax)) this.#appendBatch(batch, stamp);
+    try {
+      for (const batch of dataBatches(values, stamp, batchBytesMax)) this.#appendBatch(batch, stamp);
+    } catch (error) {
+      // A part of what was decided is in the log, and nobody here knows of it.
+      if (this.#log.logEndOffset > baseOffset) this.#fail(error);
+      throw error;
+    }
     const lastOffset = baseOffset + values.length - 1;
     return { baseOffset, lastOffset, epoch: stamp.epoch, timestampMs: stamp.nowMs, committed: this.#committed(lastOffset) };
   }
@@ -223,8 +232,8 @@ export class RaftDriver {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#failed === undefined) {
-      this.#askFlush();
-      await this.#flushing;
+      this.#flush.ask();
+      await this.#flush.underWay;
     }
     this.#rejectWaiting(new KafkaError(ErrorCode.NOT_CONTROLLER));
     if (this.#failed === undefined) {
@@ -276,7 +285,7 @@ export class RaftDriver {
     const { error } = this.#log.append(batch, { leaderEpoch: epoch, nowMs, origin: 'raft' });
     if (error !== ErrorCode.NONE) throw new KafkaError(error);
     this.dispatch({ type: 'appended', endOffset: this.#log.logEndOffset, lastEpoch: epoch });
-    this.#askFlush();
+    this.#flush.ask();
   }
 
   // ---- events and effects
@@ -434,7 +443,8 @@ export class RaftDriver {
         for (const waiting of done) waiting.resolve();
       },
       (error: unknown) => {
-        for (const waiting of done) waiting.reject(error);
+        const told = error instanceof KafkaError ? error : new KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, error instanceof Error ? error.message : String(error));
+        for (const waiting of done) waiting.reject(told);
         this.#fail(error);
       },
     );
@@ -456,13 +466,13 @@ export class RaftDriver {
     if (this.#log.logEndOffset > this.#state.logEndOffset) {
       this.dispatch({ type: 'appended', endOffset: this.#log.logEndOffset, lastEpoch: this.#hooks.latest().lastEpoch });
       this.#tellVoters();
-      this.#askFlush();
+      this.#flush.ask();
     }
     this.dispatch({ type: 'followed', isDone });
   }
 
   async #truncate(epoch: number, endOffset: number): Promise<RaftEvent[]> {
-    await this.#flushing;
+    await this.#flush.underWay;
     const end = await this.#hooks.truncate(epoch, endOffset);
     this.#logger.info(`the metadata log was cut at offset ${end}, where the leader's goes another way`);
     const { lastEpoch, ...latest } = this.#hooks.latest();
@@ -470,7 +480,7 @@ export class RaftDriver {
   }
 
   async #takeChunk({ id, position, sizeBytes, bytes }: RaftEffect & { type: 'takeChunk' }): Promise<RaftEvent[]> {
-    await this.#flushing;
+    await this.#flush.underWay;
     try {
       const taken = await this.#hooks.takeChunk(id, position, sizeBytes, bytes);
       return [...(taken.isWhole ? this.#restarted(id) : []), { type: 'chunkTaken', id, ...taken }];
@@ -526,40 +536,8 @@ export class RaftDriver {
 
   // ---- the disk
 
-  /** At the end of this turn, so that all records of the turn share one write and one sync. */
-  #askFlush(): void {
-    if (this.#flushAsked || this.#flushing !== undefined || this.#failed !== undefined) return;
-    this.#flushAsked = true;
-    this.#flushing = new Promise((resolve) => {
-      this.#timers.soon(() => {
-        this.#flushAsked = false;
-        this.#flush().then(
-          () => {
-            this.#flushing = undefined;
-            resolve();
-          },
-          (error: unknown) => {
-            this.#flushing = undefined;
-            this.#fail(error);
-            resolve();
-          },
-        );
-      });
-    });
-  }
-
-  async #flush(): Promise<void> {
-    while (this.#durableOffset < this.#log.logEndOffset && this.#failed === undefined) {
-      // Nobody counts on what an observer has on disk: it is enough that it can be read.
-      if (this.#state.config.canVote) await this.#log.flush();
-      else await this.#log.write();
-      const endOffset = this.#durableOffset;
-      if (endOffset > this.#state.durableOffset && endOffset <= this.#state.logEndOffset) this.dispatch({ type: 'durable', endOffset });
-    }
-  }
-
-  get #durableOffset(): number {
-    return this.#state.config.canVote ? this.#log.recoveryPoint : this.#log.writtenEndOffset;
+  #durable(endOffset: number): void {
+    if (endOffset > this.#state.durableOffset && endOffset <= this.#state.logEndOffset) this.dispatch({ type: 'durable', endOffset });
   }
 
   /** The log has dropped what it could not write: as if it had never been appended. */
@@ -588,6 +566,7 @@ export class RaftDriver {
   #fail(error: unknown): void {
     if (this.#failed !== undefined) return;
     this.#failed = error;
+    this.#flush.stop();
     this.#effects.length = 0;
     this.#leaderEpoch = undefined;
     this.#timer?.cancel();

@@ -202,6 +202,8 @@ class OpenedQuorum implements Quorum {
         onHighWatermark: async (highWatermark) => {
           metadata.noteCommitted(highWatermark);
           await images.commit(highWatermark);
+          // Raised by a controller of a later version: what follows could not be understood.
+          checkMetadataVersion(images.committed, directory);
           metadata.maybeSnapshot(images.committed);
         },
         onCut: () => replication.refold(),

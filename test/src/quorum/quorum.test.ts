@@ -353,7 +353,10 @@ describe('a directory that cannot be used', () => {
       bootstrap: [newRecord('FeatureLevelRecord', { name: 'metadata.version', featureLevel: 31 })],
     });
     const quorum = await world.open();
+    await new Promise(setImmediate);
     await quorum.close();
+    // Who comes to read it while it runs, as a follower may, stops too.
+    expect(String(world.failure)).toContain('metadata.version 31');
     await expect(world.open()).rejects.toThrow('metadata.version 31, but this version supports 7 to 30 (4.3-IV0)');
   });
 

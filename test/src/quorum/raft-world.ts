@@ -273,8 +273,9 @@ export class RaftWorld {
   #committed(member: Member, offset: number): void {
     assert(offset > member.highestHighWatermark, 'a high watermark fell');
     assert(offset <= member.log.length, 'more is committed than there is');
+    const checked = Math.max(0, member.highestHighWatermark);
     member.highestHighWatermark = offset;
-    for (let at = 0; at < offset; at++) {
+    for (let at = checked; at < offset; at++) {
       const known = this.committed[at];
       if (known === undefined) this.committed.push(member.log[at]!);
       else assert.equal(member.log[at]!.id, known.id, `node ${member.id} takes another record for committed at offset ${at}`);
