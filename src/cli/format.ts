@@ -16,6 +16,7 @@ import { UsageError, helpText, parseArguments } from './arguments.ts';
 import type { CommandDeclaration } from './arguments.ts';
 import type { Command } from './commands.ts';
 import { CommandError, explain } from './failures.ts';
+import { checkNode } from './format-checks.ts';
 import { directoriesInfo } from './format-info.ts';
 
 const options = {
@@ -89,6 +90,7 @@ function runFormat(given: Options, runtime: Runtime, say: Say): number {
   const chosen = (['standalone', 'initial-controllers', 'no-initial-controllers'] as const).filter((name) => given[name] !== undefined && given[name] !== false);
   if (chosen.length > 1) throw new UsageError(`--${chosen[0]} and --${chosen[1]} cannot be given together`);
   const settings = readSettings(given, runtime);
+  checkNode(settings);
   const isController = settings.get('process.roles')!.includes('controller');
   const isDynamicQuorum = settings.get('controller.quorum.voters').length === 0;
   if (!isDynamicQuorum && (given.standalone || given['initial-controllers'] !== undefined)) {

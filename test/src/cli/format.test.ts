@@ -43,6 +43,13 @@ describe('format', () => {
     ['a broker as a voter', { 'process.roles': 'broker', 'listeners': 'PLAINTEXT://127.0.0.1:0', 'controller.quorum.bootstrap.servers': '127.0.0.1:1' }, ['-s'], 'You can only use --standalone on a controller.'],
     ['no roles', { 'process.roles': '' }, ['-s'], 'Missing required configuration "process.roles" which has no default value.'],
     ['no id', { 'node.id': '' }, ['-s'], 'Missing required configuration "node.id" which has no default value.'],
+    ['a broker that nobody tells of controllers', { 'process.roles': 'broker', 'listeners': 'PLAINTEXT://127.0.0.1:0' }, [], 'If using process.roles, either controller.quorum.bootstrap.servers must contain'],
+    ['a voter that is no voter', { 'controller.quorum.voters': '1@127.0.0.1:1' }, [], "If process.roles contains the 'controller' role, the node id 3 must be included in the set of voters controller.quorum.voters=Set(1)"],
+    ['a broker that is a voter', { 'process.roles': 'broker', 'listeners': 'PLAINTEXT://127.0.0.1:0', 'controller.quorum.voters': '3@127.0.0.1:1' }, [], "If process.roles contains just the 'broker' role, the node id 3 must not be included in the set of voters controller.quorum.voters=Set(3)"],
+    ['a broker with a listener of controllers', { 'process.roles': 'broker', 'controller.quorum.voters': '1@127.0.0.1:1' }, [], "controller.listener.names must not contain a value appearing in the 'listeners' configuration when running KRaft with just the broker role"],
+    ['a controller with a listener of brokers', { 'process.roles': 'controller', 'controller.quorum.voters': '3@127.0.0.1:1' }, [], 'The listeners config must only contain KRaft controller listeners from controller.listener.names when process.roles=controller'],
+    ['a controller without a listener', { 'listeners': 'PLAINTEXT://127.0.0.1:0' }, ['-s'], "controller.listener.names must contain at least one value appearing in the 'listeners' configuration when running the KRaft controller role"],
+    ['a listener that is only a name', { 'controller.listener.names': 'CONTROLLER,OTHER' }, ['-s'], "controller.listener.names must only contain values appearing in the 'listeners' configuration when running the KRaft controller role"],
     ['a feature without a level', {}, ['-s', '-f', 'elig'], "Can't parse feature=level string elig: equals sign not found."],
     ['a level that is no number', {}, ['-s', '-f', 'group.version=abc'], "Can't parse feature=level string group.version=abc: unable to parse abc as a short."],
   ])('refuses %s in Kafka\'s words, and writes nothing', async (what, lines, more, message) => {
