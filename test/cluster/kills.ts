@@ -24,7 +24,7 @@ export function kills(context: ScenarioContext): Promise<Outcome> {
     const times: Record<'leader' | 'controller', number[]> = { leader: [], controller: [] };
     const counts = new Map<Victim, number>();
     let whole = true;
-    for (let round = 1; round <= context.rounds; round++) {
+    for (let round = 1; round <= context.rounds && performance.now() < context.deadlineMs; round++) {
       const { load, random, cluster, admin } = running;
       await load.more(1 + random.below(ACKNOWLEDGEMENTS_MAX));
       const kind = VICTIMS[random.below(VICTIMS.length)]!;

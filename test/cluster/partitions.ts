@@ -117,7 +117,7 @@ export async function partitions(context: ScenarioContext): Promise<Outcome> {
     return await withCluster(context, { hostOf: addressOf, prefixOf: (id) => namespaces.prefixOf(id) }, async ({ cluster, admin, load, random, facts }) => {
       const times: number[] = [],
         heals: number[] = [];
-      for (let round = 1; round <= context.rounds; round++) {
+      for (let round = 1; round <= context.rounds && performance.now() < context.deadlineMs; round++) {
         await load.more(1 + random.below(500));
         // All kinds in turn, from one that the seed says.
         const kind = CUTS[(context.seed + round) % CUTS.length]!;

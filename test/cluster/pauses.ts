@@ -16,7 +16,7 @@ const SHORT_PAUSE_MS_MAX = 6_000;
 export function pauses(context: ScenarioContext): Promise<Outcome> {
   return withCluster(context, {}, async ({ cluster, admin, load, random, facts }) => {
     const times: number[] = [];
-    for (let round = 1; round <= context.rounds; round++) {
+    for (let round = 1; round <= context.rounds && performance.now() < context.deadlineMs; round++) {
       await load.more(1 + random.below(500));
       // The active controller every other time: its pause stops both the metadata and the partitions that it leads.
       const node = round % 2 ? cluster.node((await admin.quorum()).leaderId) : cluster.brokers[random.below(cluster.brokers.length)]!;

@@ -108,7 +108,7 @@ export async function powerLoss(context: ScenarioContext): Promise<Outcome> {
   return withCluster(context, { prepared, ended: async () => removeAll() }, async ({ cluster, admin, load, random, facts }) => {
     const times: number[] = [];
     let lost = 0;
-    for (let round = 1; round <= context.rounds; round++) {
+    for (let round = 1; round <= context.rounds && performance.now() < context.deadlineMs; round++) {
       await load.more(1 + random.below(800));
       const node = random.below(2) ? cluster.node((await admin.quorum()).leaderId) : cluster.brokers[random.below(cluster.brokers.length)]!;
       const affected = (await admin.partitions(TOPIC)).filter(({ leader }) => leader === node.id).map(({ partition }) => partition);

@@ -11,7 +11,7 @@ export function rollingRestart(context: ScenarioContext): Promise<Outcome> {
     const stops: number[] = [],
       starts: number[] = [],
       gaps: number[] = [];
-    for (let round = 1; round <= context.rounds; round++) {
+    for (let round = 1; round <= context.rounds && performance.now() < context.deadlineMs; round++) {
       for (const node of cluster.nodes) {
         await load.more(1 + random.below(300));
         const beganMs = performance.now();

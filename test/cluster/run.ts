@@ -2,6 +2,7 @@
  * `npm run test:cluster`: three nodes as processes, with real sockets and disks, harmed under load; then everything is read and judged.
  *
  *   --rounds N (200) kills; other scenarios take a share of it   --quick: a few rounds of each   --only REGEX on scenarios   --seed N (of the time)
+ *   --time-limit-s N: no new round of a scenario after that (3600)
  *   --kind ottla|reference   --dir DIR (in memory where there is /dev/shm)   --rate N records a second   --session-ms N   --keep
  *
  * Promises: says its seed, what was skipped and why, and what was measured; the last line is `N passed, N failed, N skipped`; exit status 1 when anything failed,
@@ -51,6 +52,7 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '1000' },
     'session-ms': { type: 'string' },
     keep: { type: 'boolean', default: false },
+    'time-limit-s': { type: 'string', default: '3600' },
   },
 });
 
@@ -85,13 +87,14 @@ async function main(): Promise<number> {
     try {
       const { violations, facts } = await run({
         kind, dir: home, seed, rounds, programs: built, nodes: combinedNodes(kind, 3), recordsPerSecond: Number(values.rate), stallMsMax: 90_000, keep: values.keep,
+        deadlineMs: startedMs + Number(values['time-limit-s']) * 1000,
         settings: quickFailover({ sessionMs: Number(values['session-ms'] ?? (kind === 'ottla' ? 400 : 2_000)) }),
         env: SMALL_JVM,
         say: (line) => say(`  ${name}: ${line}`),
       });
       const ok = violations.length === 0;
       count[ok ? 'pass' : 'fail']++;
-      say(`${ok ? 'passed' : 'FAILED'} ${name}: ${rounds} rounds in ${((performance.now() - startedMs) / 1000).toFixed(0)} s, ${violations.length} violations`);
+      say(`${ok ? 'passed' : 'FAILED'} ${name}: at most ${rounds} rounds, in ${((performance.now() - startedMs) / 1000).toFixed(0)} s, ${violations.length} violations`);
       for (const fact of facts) say(`  ${name}: ${fact}`);
       for (const violation of violations.slice(0, 50)) say(`  ${violation}`);
       if (violations.length > 50) say(`  and ${violations.length - 50} more`);

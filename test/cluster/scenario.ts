@@ -14,6 +14,8 @@ export interface ScenarioContext {
   readonly dir: string;
   readonly seed: number;
   readonly rounds: number;
+  /** Monotonic time after which no further round begins. */
+  readonly deadlineMs: number;
   readonly programs: Programs;
   readonly settings: readonly string[];
   readonly env: Readonly<Record<string, string>>;

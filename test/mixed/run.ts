@@ -75,7 +75,7 @@ async function main(): Promise<number> {
     const startedMs = performance.now();
     try {
       const { violations, facts } = await mixed({
-        kind: ours, dir: home, seed, rounds, programs, nodes, recordsPerSecond: Number(values.rate), stallMsMax: 120_000, keep: values.keep,
+        kind: ours, dir: home, seed, rounds, programs, nodes, recordsPerSecond: Number(values.rate), stallMsMax: 120_000, keep: values.keep, deadlineMs: Infinity,
         settings: quickFailover({ sessionMs: Number(values['session-ms']) }),
         env: SMALL_JVM,
         say: (line) => say(`  ${name}: ${line}`),
