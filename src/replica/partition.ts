@@ -95,8 +95,8 @@ export class Partition implements TurnOwner, Watched {
   readonly #inSync: InSyncReplicas;
   /** Cuts of the log that have begun and not ended. */
   #cutting: Promise<unknown> | null = null;
-  /** The leader epoch in which the high watermark was last told by a leader, or moved by this one. */
-  #watermarkEpoch = -1;
+  /** The highest watermark that the leader of an epoch has told, to this follower. */
+  #told = { leaderEpoch: -1, highWatermark: -1 };
   #turnPending = false;
   #writing = false;
   #writeAgain = false;
@@ -207,7 +207,6 @@ export class Partition implements TurnOwner, Watched {
     this.#leadingEpoch = leaderEpoch;
     if (!this.log.failed) this.log.assignLeaderEpoch(leaderEpoch);
     this.#epochStartOffset = this.log.logEndOffset;
-    this.#watermarkEpoch = leaderEpoch;
     this.#followers.beginEpoch({ isr: this.#inSync.isr, nowMs: this.#node.nowMs(), leaderEndOffset: this.log.writtenEndOffset, goesOn });
     this.#advanceHighWatermark();
     this.#node.roleChanged(this);
@@ -402,7 +401,7 @@ export class Partition implements TurnOwner, Watched {
   learnOffsets({ leaderEpoch, highWatermark, logStartOffset }: LeaderOffsets): void {
     if (!this.#follows(leaderEpoch)) return;
     if (highWatermark >= 0) {
-      this.#watermarkEpoch = leaderEpoch;
+      this.#told = { leaderEpoch, highWatermark: this.#told.leaderEpoch === leaderEpoch ? Math.max(this.#told.highWatermark, highWatermark) : highWatermark };
       this.#moveHighWatermark(highWatermark);
     }
     if (logStartOffset > this.log.logStartOffset) this.log.advanceLogStartOffset(logStartOffset);
@@ -418,7 +417,7 @@ export class Partition implements TurnOwner, Watched {
    */
   async cutTo(offset: number, leaderEpoch: number): Promise<ErrorCode> {
     if (!this.#follows(leaderEpoch)) return ErrorCode.FENCED_LEADER_EPOCH;
-    if (offset < this.log.highWatermark && this.#watermarkEpoch === leaderEpoch) return ErrorCode.UNKNOWN_SERVER_ERROR;
+    if (this.#told.leaderEpoch === leaderEpoch && offset < Math.min(this.#told.highWatermark, this.log.highWatermark)) return ErrorCode.UNKNOWN_SERVER_ERROR;
     await this.#cut(() => this.log.truncateTo(offset, this.#node.wallMs()));
     return ErrorCode.NONE;
   }
@@ -513,6 +512,7 @@ export class Partition implements TurnOwner, Watched {
   #onWriteFailed(fromOffset: number): void {
     // With what was being written, all that was queued behind it has been taken back.
     this.#unwrittenBytes = 0;
+    this.#epochStartOffset = Math.min(this.#epochStartOffset, fromOffset);
     this.#written.fail(fromOffset, ErrorCode.KAFKA_STORAGE_ERROR);
     this.#committed.fail(fromOffset, ErrorCode.KAFKA_STORAGE_ERROR);
     if (this.log.failed) this.wakeWatchers();
