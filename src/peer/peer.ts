@@ -71,7 +71,13 @@ export class Peer implements PeerChannel {
     options: AskOptions = {},
   ): Promise<Value<S>> {
     const connection = this.#connection?.isOpen === true ? this.#connection : await this.#connect();
-    return connection.request(api, input, options);
+    try {
+      return await connection.request(api, input, options);
+    } catch (error) {
+      // Not answered in time, and not closed either: it may have died without a word, and TCP takes a quarter of an hour to find out. As Kafka's NetworkClient.
+      if (error instanceof ConnectionError && this.#connection === connection && connection.isOpen && connection.versionOf(api) !== undefined) this.disconnect();
+      throw error;
+    }
   }
 
   /** The highest version of an API that both sides have; undefined when there is none. Connects when it must. */

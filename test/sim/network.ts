@@ -352,7 +352,8 @@ class SimSocket implements Socket {
   /** At the end of the way, if it is free. */
   #reach(arrival: Arrival): void {
     if (this.#stalled.length > 0 || this.#network.isBlocked(this.remoteAddress, this.localAddress)) {
-      this.#stalled.push(arrival);
+      // Nobody waits for it on an end that is closed: what is sent next is told so.
+      if (!this.#closed) this.#stalled.push(arrival);
       return;
     }
     this.arrive(arrival);

@@ -2,7 +2,7 @@
  * `npm run sim -- --bugs`: switches each known bug on in turn and counts the seeds until the simulator finds it; writes the list to `test/sim/bugs/README.md`.
  * Does not: change a file of the product; `bugs/hook.ts` does that in the memory of the processes that run the seeds.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { bugs } from './bugs/all.ts';
 import type { Bug } from './bugs/bug.ts';
@@ -18,9 +18,9 @@ export async function findBug({ name, kinds, nodes }: Bug, { seedsMax, jobs }: {
   return reports.find(({ failure }) => failure !== null) ?? null;
 }
 
-/** How many were not found. */
+/** How many were not found. The list is written after each, so that a run that is ended keeps what it has found. */
 export async function runBugs({ seedsMax, jobs, only }: { readonly seedsMax: number; readonly jobs: number; readonly only: string | undefined }): Promise<number> {
-  const lines: string[] = [];
+  const lines = knownLines();
   let missed = 0;
   for (const bug of bugs) {
     if (only !== undefined && !bug.name.includes(only)) continue;
@@ -30,11 +30,18 @@ export async function runBugs({ seedsMax, jobs, only }: { readonly seedsMax: num
     if (found === null) missed++;
     const what = found === null ? `not in ${seedsMax} seeds` : shortened(found.failure!);
     const faults = bug.kinds === undefined ? 'as the seeds have them' : bug.kinds.join(', ');
-    lines.push(`| ${bug.name} | ${bug.about} | ${faults} | ${found === null ? '-' : found.seed} | ${what} |`);
+    lines.set(bug.name, `| ${bug.name} | ${bug.about} | ${faults} | ${found === null ? '-' : found.seed} | ${what} |`);
     console.log(`${bug.name}: ${found === null ? what : `seed ${found.seed}: ${what}`} (${seconds} s)`);
+    writeFileSync(LIST, listOf(bugs.map(({ name, about }) => lines.get(name) ?? `| ${name} | ${about} | | | not tried yet |`)));
   }
-  if (only === undefined) writeFileSync(LIST, listOf(lines));
   return missed;
+}
+
+/** Of the list as it is, by bug. */
+function knownLines(): Map<string, string> {
+  if (!existsSync(LIST)) return new Map();
+  const lines = readFileSync(LIST, 'utf8').split('\n').filter((line) => line.startsWith('| '));
+  return new Map(lines.map((line) => [line.split(' | ')[0]!.slice(2), line]));
 }
 
 /** One line, without what is different in each run. */

@@ -57,6 +57,16 @@ describe('a peer', () => {
     expect(there.sockets).toHaveLength(2);
   });
 
+  test('a connection that does not answer in time is given up: it may be dead without a word', async () => {
+    const there = await broker();
+    const peer = peerTo(there.address);
+    there.onRequest = () => {};
+    await expect(peer.request(Heartbeat, beat(1), { timeoutMs: 20 })).rejects.toThrow('did not answer');
+    there.onRequest = ({ answer }) => answer({ errorCode: 5 });
+    await expect(peer.request(Heartbeat, beat(1))).resolves.toMatchObject({ errorCode: 5 });
+    expect(there.sockets).toHaveLength(2);
+  });
+
   test('a node that cannot be reached is left alone for a while that doubles up to the limit', async () => {
     const there = await broker();
     const { address } = there;
