@@ -14,7 +14,6 @@ import { MemoryDisk } from '../storage/memory-disk.ts';
 import type { BufferPool } from '../storage/buffer-pool.ts';
 import { imageWith } from './api/forwarding.ts';
 import { servedApis } from './api/index.ts';
-import { askSelf } from './api/inner.ts';
 import type { Node, NodeEndpoint } from './api/node.ts';
 import type { ConnectionInfo } from './api/serve.ts';
 import type { GroupCoordinator } from './coordinator/group-coordinator.ts';
@@ -23,6 +22,8 @@ import type { OpenedDirectories } from './data-directories.ts';
 import { BrokerSide } from './node/broker-side.ts';
 import { ControllerRegistrar } from './node/controller-registration.ts';
 import { limitsOf } from './node/limits.ts';
+import { ControllerChannels } from './node/controller-channels.ts';
+import { isLeaving, leaveCluster } from './node/leaving.ts';
 import { BrokerLifecycle } from './node/lifecycle.ts';
 import type { BrokerDescription } from './node/lifecycle.ts';
 import { NodeListeners } from './node/listeners.ts';
@@ -42,7 +43,7 @@ import { Metrics } from './metrics/metrics.ts';
 import { registerProcessMetrics } from './metrics/process-metrics.ts';
 import type { ProcessUse } from './metrics/process-metrics.ts';
 import { RequestMetrics } from './metrics/request-metrics.ts';
-import { CONTROLLER_CHANNEL_DEFAULTS, ControllerChannel } from './peer/controller-channel.ts';
+import type { ControllerChannel } from './peer/controller-channel.ts';
 import type { Controller } from './quorum/controller.ts';
 import { DynamicSettings } from './quorum/dynamic-settings.ts';
 import { SUPPORTED_FEATURES } from './quorum/features.ts';
@@ -80,9 +81,6 @@ export interface BrokerOptions {
 
 /** How long `stop` waits for requests that are being served. */
 const STOP_GRACE_MS = 3000;
-/** How long a leave may take in all, and how long no controller may answer meanwhile: a failover takes less. */
-const LEAVE_MS_MAX = 30_000;
-const LEAVE_SILENCE_MS_MAX = 5000;
 /** How long the word that this broker is in service may take to reach its own metadata. */
 const UNFENCED_MS_MAX = 5000;
 const MEMORY_DIRECTORY = '/memory';
@@ -99,7 +97,7 @@ export class Broker implements Node {
   readonly #servers: Servers;
   readonly #listeners: NodeListeners;
   readonly #peers: Peers;
-  readonly #heartbeats: ControllerChannel;
+  readonly #channels: ControllerChannels;
   readonly #topics: TopicMaker;
   readonly #lifecycle: BrokerLifecycle;
   readonly #side: BrokerSide | null;
@@ -111,7 +109,6 @@ export class Broker implements Node {
   /** Of this node as a controller. */
   readonly #incarnationId: string;
   #quorum: Quorum | null = null;
-  readonly #leaderListeners = new Set<() => void>();
   #left: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
 
@@ -187,8 +184,8 @@ export class Broker implements Node {
     this.#listeners = options.listeners;
     const image = () => this.image();
     this.#peers = new Peers({ runtime, settings, nodeId, image });
-    this.controllerChannel = this.#channel('controller');
-    this.#heartbeats = this.#channel('heartbeat');
+    this.#channels = new ControllerChannels({ node: this, listener: settings.get('controller.listener.names')?.[0] ?? '', peersFor: (purpose) => this.#peers.at(purpose) });
+    this.controllerChannel = this.#channels.channel('controller');
     this.#topics = new TopicMaker({
       settings: () => this.settings, logger, clock: runtime.clock, channel: this.controllerChannel,
       ownController: () => (this.quorum.controller?.isActive === true ? this.quorum.controller : null),
@@ -196,7 +193,7 @@ export class Broker implements Node {
     });
     this.#lifecycle = new BrokerLifecycle({
       nodeId, clusterId: directories.clusterId, incarnationId: runtime.random.uuid(), previousBrokerEpoch: directories.metadata.logs.previousBrokerEpoch,
-      channel: this.#heartbeats, clock: runtime.clock, timers: runtime.timers, logger,
+      channel: this.#channels.channel('heartbeat'), clock: runtime.clock, timers: runtime.timers, logger,
       describe: () => this.#describe(),
       metadataOffset: () => this.image().offset,
       offlineLogDirs: () => directories.all.filter(({ logs }) => logs.offline !== undefined).map(({ id }) => id),
@@ -338,9 +335,7 @@ export class Broker implements Node {
     if (this.#quorum === quorum) return;
     this.#quorum = quorum;
     quorum.subscribe((changes) => this.#countChanges(changes));
-    quorum.onLeader(() => {
-      for (const listener of [...this.#leaderListeners]) listener();
-    });
+    this.#channels.bind(quorum);
   }
 
   /** Sees to it that the metadata tell where this controller is reached. */
@@ -399,26 +394,6 @@ export class Broker implements Node {
     } as Parameters<Controller['joinCluster']>[0];
   }
 
-  #channel(purpose: string): ControllerChannel {
-    const connection: ConnectionInfo = {
-      id: 0, listener: this.#staticSettings.get('controller.listener.names')?.[0] ?? '', listenerKind: 'controller', remoteAddress: '127.0.0.1', localAddress: '127.0.0.1', localPort: 0,
-      principal: 'User:ANONYMOUS', clientSoftwareName: '', clientSoftwareVersion: '',
-    };
-    return new ControllerChannel({
-      ...CONTROLLER_CHANNEL_DEFAULTS, nodeId: this.nodeId, clock: this.runtime.clock, timers: this.runtime.timers,
-      leader: () => this.#quorum?.leader() ?? { leaderId: -1, epoch: -1, address: null },
-      onLeader: (listener) => {
-        this.#leaderListeners.add(listener);
-        return () => this.#leaderListeners.delete(listener);
-      },
-      local: (api, input, { versionMax }) => {
-        const served = servedApis.find((one) => one.api === api && one.listeners !== 'broker');
-        return askSelf(served, api, input, { node: this, connection, versionMax });
-      },
-      peerOf: this.#peers.at(purpose),
-    });
-  }
-
   /** Gives leaderships to others and takes no more, where there are others (controlled.shutdown.enable). Part of `stop`; several nodes that stop together leave first. */
   leave(): Promise<void> {
     this.#left ??= this.#leave();
@@ -427,18 +402,7 @@ export class Broker implements Node {
 
   async #leave(): Promise<void> {
     if (!this.roles.isBroker || !this.#staticSettings.get('controlled.shutdown.enable')) return;
-    // Where nobody is left to take over, as when a whole cluster stops, there is nothing to give and maybe nobody to answer.
-    const hasHeirs = (image: MetadataImage): boolean => [...image.brokers.keys()].some((id) => id !== this.nodeId && image.isActive(id));
-    if (!hasHeirs(this.image())) return;
-    let isLast = false;
-    const unsubscribe = this.quorum.subscribe(({ image }) => {
-      if (hasHeirs(image)) return;
-      isLast = true;
-      this.#lifecycle.endLeave();
-    });
-    const hasLeave = await this.#lifecycle.leave({ timeoutMs: LEAVE_MS_MAX, silenceMs: LEAVE_SILENCE_MS_MAX });
-    unsubscribe();
-    if (!hasLeave && !isLast) this.logger.warn('stops without the leave of the controller: it does not answer, or leaderships stay');
+    await leaveCluster({ nodeId: this.nodeId, quorum: this.quorum, lifecycle: this.#lifecycle, logger: this.logger });
   }
 
   /** Stops serving and closes everything. Rejects when the disk failed while closing. Twice is once. */
@@ -454,8 +418,7 @@ export class Broker implements Node {
     // Reading ends first: else those who are woken come again at once, and wait again.
     const served = this.#servers.broker.stop(STOP_GRACE_MS);
     this.#side?.wakeAll();
-    this.controllerChannel.close();
-    this.#heartbeats.close();
+    this.#channels.close();
     await served;
     // Last of what is open, so that who asks meanwhile is told that the node stops.
     await this.#http?.close();
@@ -474,14 +437,9 @@ export class Broker implements Node {
   async #abandon(): Promise<void> {
     this.#lifecycle.close();
     this.#registrar?.close();
-    this.controllerChannel.close();
-    this.#heartbeats.close();
+    this.#channels.close();
     this.#peers.close();
     await this.#http?.close();
     await this.#side?.close();
   }
-}
-
-function isLeaving(image: MetadataImage, brokerId: number): boolean {
-  return image.brokers.get(brokerId)?.inControlledShutdown === true;
 }
