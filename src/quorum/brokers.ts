@@ -51,6 +51,8 @@ export function registerBroker(
   if (request.isMigratingZkBroker) {
     throw new KafkaError(ErrorCode.BROKER_ID_NOT_REGISTERED, 'Controller does not support registering ZK brokers.');
   }
+  // Kafka takes any number here; -1 is nobody in records and answers.
+  if (request.brokerId < 0) throw new KafkaError(ErrorCode.INVALID_REGISTRATION, `${request.brokerId} is no broker id`);
   if (rules.supportsDirectories) checkDirectories(request, image);
   checkFeatures(request, context);
   const records: NewRecord[] = [];

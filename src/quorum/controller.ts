@@ -16,6 +16,7 @@ import {
   checkedBroker, controllerRegistration, fenceBroker, heartbeat, type Heartbeat, type HeartbeatAnswer, type NewController, registerBroker, type Registration,
   type RegistrationContext, unregisterBroker,
 } from './brokers.ts';
+import { electionSettings, topicSettings } from './controller-settings.ts';
 import { bootstrapRecords } from './bootstrap.ts';
 import { decodedRecords } from './batches.ts';
 import {
@@ -27,7 +28,6 @@ import { DynamicSettings } from './dynamic-settings.ts';
 import { electLeaders, type ElectionsAnswer, preferredElections, uncleanElections, type WantedElections } from './elections.ts';
 import { featureAnswer, type FeatureUpdates, type FeatureUpdatesAnswer, updateFeatures } from './feature-update.ts';
 import { metadataVersionRules } from './features.ts';
-import type { MetadataImage } from './image.ts';
 import type { MetadataImages } from './images.ts';
 import { internalTopic } from './internal-topics.ts';
 import { alterPartitions, type IsrChanges, type IsrChangesAnswer } from './isr-change.ts';
@@ -39,7 +39,7 @@ import { encodeRecord, newRecord, type NewRecord } from './records.ts';
 import { checkResourceConfigs } from './resource-checks.ts';
 import { BrokerSessions } from './sessions.ts';
 import {
-  createPartitions, createTopics, type CreationContext, type EffectiveConfig, type NewPartitions, type NewPartitionsResult, type NewTopic, type NewTopicResult, tooManyRecords, type TopicSettings,
+  createPartitions, createTopics, type CreationContext, type NewPartitions, type NewPartitionsResult, type NewTopic, type NewTopicResult, tooManyRecords, type TopicSettings,
 } from './topic-creation.ts';
 import { topicNameFault } from './topic-names.ts';
 
@@ -123,12 +123,8 @@ export class Controller {
     this.#quorum = options.quorum;
     this.#bootstrap = options.bootstrap;
     this.#registration = options.registration;
-    this.#topicSettings = this.#makeTopicSettings();
-    const topicConfig = (topic: string, image: MetadataImage) => this.#dynamic.at(image).topic.resolve(image.topicConfig(topic));
-    this.#electionSettings = {
-      minInsyncReplicas: (topic, image) => topicConfig(topic, image).get('min.insync.replicas'),
-      uncleanLeaderElection: (topic, image) => topicConfig(topic, image).get('unclean.leader.election.enable'),
-    };
+    this.#topicSettings = topicSettings(() => this.#dynamic.at(this.#images.latest));
+    this.#electionSettings = electionSettings((image) => this.#dynamic.at(image));
     this.#sessions = new BrokerSessions({ clock, timeoutMs: settings.get('broker.session.timeout.ms') });
     this.#tasks = new PeriodicTasks({ clock, timers, tasks: this.#periodicTasks() });
   }
@@ -468,12 +464,11 @@ export class Controller {
   }
 
   #creation(): CreationContext {
-    const { latest } = this.#images;
     return {
-      image: latest,
+      image: this.#images.latest,
       settings: this.#topicSettings,
       random: this.#random,
-      isShuttingDown: (brokerId) => this.#sessions.isShuttingDown(brokerId) || (!latest.brokers.get(brokerId)!.fenced && latest.brokers.get(brokerId)!.inControlledShutdown),
+      isShuttingDown: (brokerId) => this.#sessions.isShuttingDown(brokerId),
     };
   }
 
@@ -491,36 +486,6 @@ export class Controller {
       isForwarded,
     };
   }
-
-  #makeTopicSettings(): TopicSettings {
-    const inForce = (): Settings => this.#dynamic.at(this.#images.latest);
-    let ofDefaults: { readonly settings: Settings; readonly configs: readonly EffectiveConfig[] } | undefined;
-    return {
-      get numPartitions() {
-        return inForce().get('num.partitions');
-      },
-      get defaultReplicationFactor() {
-        return inForce().get('default.replication.factor');
-      },
-      configFault: (configs) => inForce().topic.validate(configs),
-      effectiveConfigs(configs) {
-        const settings = inForce();
-        if (configs.size > 0) return effectiveConfigs(settings, configs);
-        // Most topics have no settings of their own, and a thousand may be created at once.
-        if (ofDefaults?.settings !== settings) ofDefaults = { settings, configs: effectiveConfigs(settings, configs) };
-        return ofDefaults.configs;
-      },
-    };
-  }
-}
-
-function effectiveConfigs(settings: Settings, configs: ReadonlyMap<string, string>): EffectiveConfig[] {
-  return settings.topic.describe(configs).map(({ name, value, readOnly, source, isSensitive }) => ({
-    name,
-    // The topic's own are told as they were written (' 5 '); DescribeConfigs tells what they mean.
-    value: configs.get(name) ?? value,
-    readOnly, configSource: source, isSensitive,
-  }));
 }
 
 function passOver(error: unknown): void {

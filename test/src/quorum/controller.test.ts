@@ -185,6 +185,7 @@ describe('brokers', () => {
     ['a directory twice', { logDirs: ['BBBBBBBBBBBBBBBBBBBBBg', 'BBBBBBBBBBBBBBBBBBBBBg'] }, 'Duplicate directory ID in request'],
     ['no metadata.version', { features: [] }, "Request features do not contain 'metadata.version'"],
     ['an old metadata.version', { features: [{ name: 'metadata.version', minSupportedVersion: 7, maxSupportedVersion: 29 }] }, 'Unable to register because the broker does not support finalized version 30 of metadata.version. The broker wants a version between 7 and 29, inclusive.'],
+    ['no id', { brokerId: -1 }, '-1 is no broker id'],
     ['ZooKeeper', { isMigratingZkBroker: true }, 'Controller does not support registering ZK brokers.'],
   ])('cannot register with %s', async (_name, changes, message) => {
     await expect(quorum.controller!.registerBroker({ ...second(), ...changes })).rejects.toThrow(message);
