@@ -156,12 +156,12 @@ export class ClusterAdmin {
     throw new Error(`not settled after ${timeoutMs} ms: ${trouble}`);
   }
 
-  /** Preferred leaders for these partitions. Needing none is fine. */
+  /** Asks for the preferred leaders of these partitions. Needing none is fine, and so is one that cannot lead just now: whoever needs it looks, and asks again. */
   async electPreferred(topic: string, partitions: readonly number[]): Promise<void> {
     const answer = await this.ask(ElectLeaders, { electionType: PREFERRED, topicPartitions: [{ topic, partitions: [...partitions] }], timeoutMs: 30_000 }, {
       again: ({ errorCode }) => errorCode === ErrorCode.NOT_CONTROLLER,
     });
-    const fine: readonly number[] = [ErrorCode.NONE, ErrorCode.ELECTION_NOT_NEEDED];
+    const fine: readonly number[] = [ErrorCode.NONE, ErrorCode.ELECTION_NOT_NEEDED, ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE];
     if (!fine.includes(answer.errorCode)) throw new Error(`ElectLeaders: ${errorName(answer.errorCode)}`);
     for (const each of answer.replicaElectionResults.flatMap(({ partitionResult }) => partitionResult))
       if (!fine.includes(each.errorCode)) throw new Error(`electing the leader of ${topic}-${each.partitionId}: ${errorName(each.errorCode)}: ${each.errorMessage ?? ''}`);
