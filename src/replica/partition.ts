@@ -512,7 +512,11 @@ export class Partition implements TurnOwner, Watched {
   #onWriteFailed(fromOffset: number): void {
     // With what was being written, all that was queued behind it has been taken back.
     this.#unwrittenBytes = 0;
-    this.#epochStartOffset = Math.min(this.#epochStartOffset, fromOffset);
+    if (this.isLeader && !this.log.failed) {
+      // With the batches of this leader epoch its beginning was taken back. Without one, followers of an older epoch could not be told where their logs part from this.
+      this.log.assignLeaderEpoch(this.#state.leaderEpoch);
+      this.#epochStartOffset = Math.min(this.#epochStartOffset, fromOffset);
+    }
     this.#written.fail(fromOffset, ErrorCode.KAFKA_STORAGE_ERROR);
     this.#committed.fail(fromOffset, ErrorCode.KAFKA_STORAGE_ERROR);
     if (this.log.failed) this.wakeWatchers();

@@ -1,16 +1,18 @@
 /**
- * Replicas under random misfortune: brokers that are killed and come back, networks that are cut one way, metadata that come late, leaders that change, all by a seed.
+ * Replicas under random misfortune: brokers that are killed and come back, networks that are cut one way, metadata that come late, leaders that change, disks that are
+ * full for a while, all by a seed.
  * What was acknowledged to acks=all is there in the end, once and in order, on every replica, and all replicas are equal.
  *
  * `OTTLA_REPLICA_SEEDS=1000-2000` runs others.
  */
 import { expect, test } from 'vitest';
 import { ErrorCode } from '../../../protocol/errors.ts';
+import { DiskError } from '../../../storage/disk.ts';
+import { MemoryDisk } from '../../../storage/memory-disk.ts';
 import { ConnectionError } from '../../../src/runtime/connection-error.ts';
 import { newRecord } from '../../../src/quorum/records.ts';
 import { testBatch } from '../../storage/log-fixture.ts';
 import { ClusterWorld } from './cluster-world.ts';
-import type { MemoryDisk } from '../../../storage/memory-disk.ts';
 
 const [from, to] = (process.env['OTTLA_REPLICA_SEEDS'] ?? '1-40').split('-').map(Number) as [number, number];
 const STEPS = 60;
@@ -28,10 +30,11 @@ function dice(seed: number): (below: number) => number {
 }
 
 class Course {
-  readonly world = new ClusterWorld({ settings: { 'replica.lag.time.max.ms': 3000, 'min.insync.replicas': 1 } });
+  readonly world: ClusterWorld;
   readonly story: string[] = [];
   readonly acknowledged: string[] = [];
   readonly disks = new Map<number, MemoryDisk>();
+  readonly full = new Set<number>();
   readonly highest = new Map<string, number>();
   #values = 0;
   #brokerEpoch = 1000;
@@ -39,6 +42,7 @@ class Course {
 
   constructor(seed: number) {
     this.#roll = dice(seed);
+    this.world = new ClusterWorld({ settings: { 'replica.lag.time.max.ms': 3000, 'min.insync.replicas': 1 + (seed % 2) } });
   }
 
   #some<T>(of: readonly T[]): T {
@@ -50,7 +54,7 @@ class Course {
   }
 
   async begin(): Promise<void> {
-    for (const id of IDS) this.disks.set(id, this.world.start(id).disk);
+    for (const id of IDS) this.disks.set(id, this.world.start(id, this.#diskOf(id)).disk);
     this.world.create({ leader: 1, leaderEpoch: 0 });
     await this.world.settle();
     // Changes of in-sync replicas are made, and told late, or to whoever asked not at all.
@@ -63,13 +67,29 @@ class Course {
     };
   }
 
+  #diskOf(id: number): MemoryDisk {
+    const disk = new MemoryDisk();
+    const { open } = disk;
+    disk.open = (path, mode) => {
+      const file = open.call(disk, path, mode);
+      const { writeSync } = file;
+      file.writeSync = (buffers, position) => {
+        if (this.full.has(id) && path.endsWith('.log')) throw new DiskError('ENOSPC', path, 'write');
+        writeSync.call(file, buffers, position);
+      };
+      return file;
+    };
+    return disk;
+  }
+
   async step(): Promise<void> {
     const { world } = this;
-    const kind = this.#roll(15);
+    const kind = this.#roll(16);
     if (kind < 5) this.#produce();
     else if (kind === 5) this.#cut();
     else if (kind === 6) world.cut.clear();
     else if (kind === 14) await this.#isolate();
+    else if (kind === 15) this.#fill();
     else if (kind === 7 && this.alive.length > 1) this.#kill(this.#some(this.alive));
     else if (kind === 8) this.#revive();
     else if (kind === 9) this.#elect(this.#late());
@@ -98,6 +118,12 @@ class Course {
     const [one, other] = [this.#some(IDS), this.#some([...IDS.map(String), 'controller'])];
     this.story.push(`cut ${one} > ${other}`);
     this.world.cut.add(`${one} > ${other}`);
+  }
+
+  #fill(): void {
+    const id = this.#some(IDS);
+    if (!this.full.delete(id)) this.full.add(id);
+    this.story.push(`the disk of ${id} is ${this.full.has(id) ? 'full' : 'not full any more'}`);
   }
 
   /** The leader loses a follower and the controller for longer than a lag may last, takes records, and is succeeded by that follower. */
@@ -167,6 +193,7 @@ class Course {
     const { world } = this;
     world.cut.clear();
     world.answer = null;
+    this.full.clear();
     while (this.alive.length < IDS.length) this.#revive();
     if (world.state().leader < 0) world.change({ leader: world.state().isr[0]! });
     for (const id of this.alive) world.publish(id);

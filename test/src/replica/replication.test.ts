@@ -1,6 +1,7 @@
 /** Three brokers' replicas: what a leader appends comes to its followers, is committed when they have it, and survives a change of leaders. */
 import { describe, expect, test } from 'vitest';
 import { ErrorCode } from '../../../protocol/errors.ts';
+import { DiskError } from '../../../storage/disk.ts';
 import { ListOffsets } from '../../../protocol/messages/fetch.ts';
 import { testBatch } from '../../storage/log-fixture.ts';
 import { ClusterWorld, directoryId } from './cluster-world.ts';
@@ -205,6 +206,36 @@ describe('a change of leaders', () => {
     expect(await world.after(1100)).toEqual(['b: 0']);
     expect(await two.contents()).toEqual(['0:a', '1:b']);
     expect(epochs(two)).toBe('0@0 2@1');
+    await world.stop();
+  });
+
+  test('a leader whose first write fails still leads its epoch: who followed another is cut', async () => {
+    const world = new ClusterWorld();
+    const [one, two] = world.startAll();
+    world.create({ leader: 1, leaderEpoch: 0, replicas: [1, 2] });
+    await world.settle();
+    one.produce('a');
+    await world.after(600);
+    world.cut.add('1 > 2').add('2 > 1');
+    world.change({ leader: 2, isr: [2] }, [2]);
+    two.produce('b', 'c');
+    await world.settle();
+    world.change({ leader: 1, isr: [1] });
+    const file = one.partition().log.segments.active.file();
+    const { writeSync } = file;
+    file.writeSync = () => {
+      file.writeSync = writeSync;
+      throw new DiskError('ENOSPC', '/data', 'write');
+    };
+    one.produce('lost');
+    expect(await world.settle()).toContain(`lost: ${ErrorCode.KAFKA_STORAGE_ERROR}`);
+    expect(epochs(one)).toBe('0@0 2@1');
+    world.cut.clear();
+    await world.after(2100);
+    expect(await two.contents()).toEqual(['0:a']);
+    one.produce('d');
+    expect(await world.after(1100)).toEqual(['d: 0']);
+    expect(await two.contents()).toEqual(['0:a', '1:d']);
     await world.stop();
   });
 
