@@ -3,6 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { freePorts } from '../../../src/node/cluster-plan.ts';
+import { nodeRuntime } from '../../../src/runtime/node.ts';
 import { ottla, RunningOttla } from './ottla.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'ottla-format-'));
@@ -10,13 +12,15 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const CLUSTER = 'mNdAVA5ZSzWRJUXuBoWdtQ';
 let count = 0;
+// Told to the voters, so it must be known before the node starts.
+const [controllerPort] = await freePorts(nodeRuntime().network, '127.0.0.1', 1);
 
 /** A settings file of a node with one data directory. */
 function node(lines: Record<string, string> = {}): { config: string; data: string } {
   const data = join(root, `data${++count}`);
   const config = join(root, `node${count}.properties`);
   const all = {
-    'node.id': '3', 'process.roles': 'broker,controller', 'controller.listener.names': 'CONTROLLER', 'listeners': 'PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:1', 'log.dirs': data, ...lines,
+    'node.id': '3', 'process.roles': 'broker,controller', 'controller.listener.names': 'CONTROLLER', 'listeners': `PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:${controllerPort}`, 'log.dirs': data, ...lines,
   };
   writeFileSync(config, Object.entries(all).filter(([, value]) => value !== '').map(([name, value]) => `${name}=${value}\n`).join(''));
   return { config, data };
