@@ -106,7 +106,7 @@ export class Load {
       this.#failure ??= error;
     };
     const common = { config, partitions, history, fail, anyOrder: true, recordsPerSecond: Math.ceil(recordsPerSecond / 4) };
-    const program = [process.execPath, ...QUIET, join(import.meta.dirname, 'kafkajs-producer.ts')];
+    const program = [process.execPath, ...QUIET, join(import.meta.dirname, './kafkajs-producer.ts')];
     for (let i = 0; i < KAFKAJS_WRITERS; i++) this.#writers.push(kafkajsProcessWriter({ ...common, name: `kafkajs${i}`, program, seed: random.below(2 ** 31) }));
     if (programs.librdkafka !== null) this.#writers.push(librdkafkaWriter({ ...common, name: 'librdkafka', program: programs.librdkafka }));
     if (programs.java !== null) this.#writers.push(javaWriter({ ...common, name: 'java', java: programs.java }));
@@ -119,7 +119,7 @@ export class Load {
 
   /** A member that the group has given up (its session ended while it could not reach the coordinator) begins anew: kafkajs leaves that to its user. */
   #startCommitter(): void {
-    const child = spawn(process.execPath, [...QUIET, join(import.meta.dirname, 'committer.ts'), (this.config.brokers as string[]).join(','), String(REQUEST_TIMEOUT_MS)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [...QUIET, join(import.meta.dirname, './committer.ts'), (this.config.brokers as string[]).join(','), String(REQUEST_TIMEOUT_MS)], { stdio: ['pipe', 'pipe', 'inherit'] });
     const kill = () => child.kill('SIGKILL');
     process.once('exit', kill);
     child.stdin.on('error', () => {});
