@@ -5,9 +5,6 @@
  */
 import type { Follower } from './followers.ts';
 
-/** replica.selector.class that is served; without one, or with the class that always takes the leader, consumers read from leaders. */
-export const RACK_AWARE_SELECTOR = 'org.apache.kafka.common.replica.RackAwareReplicaSelector';
-export const LEADER_SELECTOR = 'org.apache.kafka.common.replica.LeaderSelector';
 const NO_REPLICA = -1;
 
 export interface Choice {

@@ -21,6 +21,7 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 import type { Turn } from '../runtime/turn.ts';
 import type { Settings } from '../settings.ts';
+import { RACK_AWARE_SELECTOR } from '../settings/replica.ts';
 import { AlterPartitions } from './alter-partition.ts';
 import { DirectoryAssignments } from './directory-assignments.ts';
 import type { FetchPartition } from './fetch-sessions.ts';
@@ -30,7 +31,7 @@ import { Housekeeping } from './housekeeping.ts';
 import { logConfigOf, partitionSettingsOf } from './partition-settings.ts';
 import { Partition } from './partition.ts';
 import type { PartitionNode } from './partition.ts';
-import { RACK_AWARE_SELECTOR, readReplica } from './read-replica.ts';
+import { readReplica } from './read-replica.ts';
 import type { ReadAnswer, Reader } from './reading.ts';
 import { isThrottledReplica, ReplicationQuota } from './replication-quota.ts';
 

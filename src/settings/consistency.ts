@@ -1,5 +1,6 @@
 /** Rules over several settings at once (Kafka's KafkaConfig.validateValues and GroupCoordinatorConfig). Does not look at single values. */
 import type { BrokerSettingName } from './broker-settings.ts';
+import { LEADER_SELECTOR, RACK_AWARE_SELECTOR } from './replica.ts';
 import type { Settings } from '../settings.ts';
 
 /** Each must not be greater than the next. */
@@ -35,6 +36,10 @@ export function checkTogether(settings: Settings): string | null {
   if (codec < 0 || codec > 4) return `offsets.topic.compression.codec = ${codec}: Unknown compression type id: ${codec}`;
   if (!settings.get('group.coordinator.rebalance.protocols').includes('classic')) {
     return "group.coordinator.rebalance.protocols: Disabling the 'classic' protocol is not supported.";
+  }
+  const selector = settings.get('replica.selector.class');
+  if (selector !== null && selector !== RACK_AWARE_SELECTOR && selector !== LEADER_SELECTOR) {
+    return `replica.selector.class = ${selector}: it must be ${RACK_AWARE_SELECTOR} or ${LEADER_SELECTOR}; classes of one's own cannot be loaded`;
   }
   for (const names of ORDERED) {
     for (let at = 1; at < names.length; at++) {

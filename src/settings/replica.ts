@@ -1,6 +1,10 @@
 /** Settings of replication and its quotas, by Kafka's names. `served: true` marks what this broker acts on; `dynamicOnly` ones cannot stand in a file. */
 import { LONG_MAX, int, long, string } from './setting.ts';
 
+/** Those replica.selector.class values that are served, by Kafka's names: a replica in the consumer's rack, or the leader always. */
+export const RACK_AWARE_SELECTOR = 'org.apache.kafka.common.replica.RackAwareReplicaSelector';
+export const LEADER_SELECTOR = 'org.apache.kafka.common.replica.LeaderSelector';
+
 export const replicaSettings = {
   'alter.log.dirs.replication.quota.window.num': int(11, { min: 1 }),
   'alter.log.dirs.replication.quota.window.size.seconds': int(1, { min: 1 }),

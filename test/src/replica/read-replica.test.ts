@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { Fetch } from '../../../protocol/messages/fetch.ts';
 import { newRecord } from '../../../src/quorum/records.ts';
-import { RACK_AWARE_SELECTOR, readReplica } from '../../../src/replica/read-replica.ts';
+import { readReplica } from '../../../src/replica/read-replica.ts';
+import { LEADER_SELECTOR, RACK_AWARE_SELECTOR } from '../../../src/settings/replica.ts';
+import { Settings } from '../../../src/settings.ts';
 import { isThrottledReplica, ReplicationQuota } from '../../../src/replica/replication-quota.ts';
 import { ResourceType } from '../../../src/quorum/image.ts';
 import { testBatch } from '../../storage/log-fixture.ts';
@@ -54,6 +56,11 @@ describe('reading near by', () => {
       expect(world.sent.length).toBe(2);
       await world.stop();
     }
+  });
+
+  test('only the two ways of Kafka to choose are taken', () => {
+    for (const name of [RACK_AWARE_SELECTOR, LEADER_SELECTOR]) expect(Settings.from({ values: { 'replica.selector.class': name } }).get('replica.selector.class')).toBe(name);
+    expect(() => Settings.from({ values: { 'replica.selector.class': 'com.example.Mine' } })).toThrow('replica.selector.class = com.example.Mine');
   });
 
   test('of several in the rack the one that has most, then the one that had all last, then the first', () => {
