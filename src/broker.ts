@@ -336,6 +336,15 @@ export class Broker implements Node {
     this.#quorum = quorum;
     quorum.subscribe((changes) => this.#countChanges(changes));
     this.#channels.bind(quorum);
+    if (this.roles.isAlone) return;
+    let told = '';
+    quorum.onLeader(() => {
+      const { leaderId, epoch } = quorum.leader();
+      const line = `node ${leaderId} is the active controller, epoch ${epoch}`;
+      if (leaderId < 0 || line === told) return;
+      told = line;
+      this.logger.info(line);
+    });
   }
 
   /** Sees to it that the metadata tell where this controller is reached. */
@@ -405,13 +414,13 @@ export class Broker implements Node {
     await leaveCluster({ nodeId: this.nodeId, quorum: this.quorum, lifecycle: this.#lifecycle, logger: this.logger });
   }
 
-  /** Stops serving and closes everything. Rejects when the disk failed while closing. Twice is once. */
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
+  /** Stops serving and closes everything. Rejects when the disk failed while closing. Twice is once. `withAll`: the whole cluster stops, and nobody waits for an heir. */
+  stop(options: { readonly withAll?: boolean } = {}): Promise<void> {
+    this.#stopped ??= this.#stop(options);
     return this.#stopped;
   }
 
-  async #stop(): Promise<void> {
+  async #stop(options: { readonly withAll?: boolean }): Promise<void> {
     await this.leave();
     this.#lifecycle.close();
     this.#registrar?.close();
@@ -425,7 +434,7 @@ export class Broker implements Node {
     // Whatever fails, the rest is closed too: a lock or a handle that stays would outlive the node in its process.
     const results = await Promise.allSettled([this.#side?.close()]);
     // What this controller has decided is committed by those who fetch from it, and its leadership is handed over to them.
-    results.push(...(await Promise.allSettled([this.quorum.close()])));
+    results.push(...(await Promise.allSettled([this.quorum.close(options)])));
     await this.#servers.controller.stop(STOP_GRACE_MS);
     this.#peers.close();
     results.push(...(await Promise.allSettled(this.#directories.all.map(({ logs }) => logs.close(this.brokerEpoch)))));

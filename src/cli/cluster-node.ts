@@ -53,7 +53,7 @@ async function stop(): Promise<void> {
   abort.abort();
   let line: string | null = null;
   try {
-    await broker?.stop();
+    await broker?.stop({ withAll: true });
   } catch (error) {
     line = explain(error).line;
   }

@@ -58,14 +58,14 @@ export class LocalNode {
     }
   }
 
-  async stop(): Promise<void> {
+  async stop(options?: { readonly withAll?: boolean }): Promise<void> {
     if (this.#starting !== null) {
       this.#starting.abort.abort();
       await this.#starting.started.then((broker) => broker.stop(), () => {});
     }
     const broker = this.#broker;
     this.#broker = null;
-    await broker?.stop();
+    await broker?.stop(options);
   }
 }
 
@@ -102,7 +102,7 @@ export class LocalCluster {
   /** Leaves first, all at once, so that nobody waits for a controller that has gone already. */
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.broker?.leave()));
-    const results = await Promise.allSettled(this.nodes.map((node) => node.stop()));
+    const results = await Promise.allSettled(this.nodes.map((node) => node.stop({ withAll: true })));
     const failure = results.find((result) => result.status === 'rejected');
     if (failure !== undefined) throw failure.reason;
   }

@@ -227,8 +227,8 @@ export class RaftDriver {
     this.dispatch({ type: 'resign' });
   }
 
-  /** Stops leading, after what is under way is on disk and the others have heard of it, or had time to. */
-  async close(): Promise<void> {
+  /** Stops leading, after what is under way is on disk and somebody else leads, or had time to; `waits` is false where nobody will. */
+  async close({ waits = true }: { readonly waits?: boolean } = {}): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#failed === undefined) {
@@ -238,7 +238,7 @@ export class RaftDriver {
     this.#rejectWaiting(new KafkaError(ErrorCode.NOT_CONTROLLER));
     if (this.#failed === undefined) {
       this.dispatch({ type: 'close' });
-      await this.#heard();
+      if (waits) await this.#heard();
     }
     this.#timer?.cancel();
     await this.#locked;

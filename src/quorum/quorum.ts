@@ -103,7 +103,8 @@ export interface Quorum {
   caughtUp(): Promise<void>;
   /** Writes a snapshot of the committed metadata now. */
   snapshot(): Promise<void>;
-  close(): Promise<void>;
+  /** `withAll`: all voters stop now, and nobody will lead. */
+  close(options?: { readonly withAll?: boolean }): Promise<void>;
 }
 
 /**
@@ -335,9 +336,9 @@ class OpenedQuorum implements Quorum {
     return this.#metadata.snapshot(this.#images.committed);
   }
 
-  async close(): Promise<void> {
-    if (this.controller?.isActive === true) await this.#settled();
-    await this.#driver.close();
+  async close({ withAll = false }: { readonly withAll?: boolean } = {}): Promise<void> {
+    if (this.controller?.isActive === true && !withAll) await this.#settled();
+    await this.#driver.close({ waits: !withAll });
     this.#stepListeners.forEach((listener) => listener());
     this.#fetches.close();
     this.#replication.close();
