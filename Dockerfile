@@ -32,6 +32,7 @@ RUN timeout --signal=TERM 5 node bin/ottla.js start --memory --quiet || [ $? -eq
 VOLUME /var/lib/ottla
 EXPOSE 9092
 STOPSIGNAL SIGTERM
+# Whether a listener answers; with KAFKA_OTTLA_HTTP=:8080, whether the node can be used (/readyz), as an orchestrator asks it too.
 HEALTHCHECK --interval=5s --timeout=4s --start-period=5s --retries=3 CMD ["node", "bin/ottla.js", "health"]
 ENTRYPOINT ["node", "bin/ottla.js"]
 CMD ["start"]

@@ -17,7 +17,7 @@ let admin: Admin;
 let cluster: ClusterAdmin;
 
 beforeAll(async () => {
-  world = await startCluster({ values: { 'ottla.http': '0', 'offsets.topic.num.partitions': 3, 'broker.session.timeout.ms': 2000, 'broker.heartbeat.interval.ms': 200, 'controlled.shutdown.enable': true } });
+  world = await startCluster({ values: { 'ottla.http': '0', 'offsets.topic.num.partitions': 3, 'broker.session.timeout.ms': 6000, 'broker.heartbeat.interval.ms': 500 } });
   client = new Client({ bootstrapServers: world.bootstrap, runtime: nodeRuntime() });
   [admin, cluster] = [new Admin(client), new ClusterAdmin(client)];
   await admin.createTopics([{ name: 'orders', numPartitions: 3, replicationFactor: 3, configs: { 'min.insync.replicas': '2' } }]);
