@@ -6,12 +6,9 @@
  */
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { AnswerHead, FollowerRole, RaftAnswer, RaftState } from './raft-state.ts';
-import { destinationOf, isLost, isVoterItself, isWon, keyOf, leaderDestination, otherVoters, toCandidate, toFollower, toLeader, toUnattached, type Turn } from './raft-turn.ts';
+import { destinationOf, ELECTION_STEP_MS, isLost, isVoterItself, isWon, keyOf, leaderDestination, otherVoters, toCandidate, toFollower, toLeader, toUnattached, type Turn } from './raft-turn.ts';
 import { versionsNotTold, versionsTold } from './raft-voter-change.ts';
 import { endpointOn, majorityOf, type VoterEndpoint, voterOf } from './voters.ts';
-
-/** Between the voters that may stand when all have just started: longer than an election takes. */
-const FIRST_ELECTION_STEP_MS = 100;
 
 export function answered(turn: Turn, requestId: number, answer: RaftAnswer): void {
   const asked = connectionOf(turn.state, requestId);
@@ -25,6 +22,9 @@ export function notAnswered(turn: Turn, requestId: number): void {
   const asked = connectionOf(turn.state, requestId);
   if (asked === undefined) return;
   settle(turn, asked.key, false);
+  const { role } = turn.state;
+  const leader = leaderDestination(turn.state);
+  if (role.name === 'follower' && leader !== null && keyOf(leader) === asked.key) setFollower(turn, { unreachedMs: role.unreachedMs ?? turn.nowMs });
   if (asked.api === 'versions') versionsNotTold(turn, requestId);
 }
 
@@ -170,7 +170,7 @@ function noteLeaderless(turn: Turn, { leaderId, epoch }: AnswerHead, to: string)
   });
   const isEnough = isVoterItself(state) && others.length + 1 >= majorityOf(voters);
   const position = voters.findIndex(({ id }) => id === state.nodeId);
-  const electionMs = isEnough ? Math.min(role.electionMs, nowMs + position * FIRST_ELECTION_STEP_MS) : role.electionMs;
+  const electionMs = isEnough ? Math.min(role.electionMs, nowMs + position * ELECTION_STEP_MS) : role.electionMs;
   turn.state = { ...state, role: { ...role, leaderless, electionMs } };
   return false;
 }
@@ -251,7 +251,7 @@ export function setFollower(turn: Turn, changes: Partial<FollowerRole>): void {
 
 /** The leader is there. */
 function fetched(turn: Turn): void {
-  setFollower(turn, { hasFetched: true, fetchDeadlineMs: turn.nowMs + turn.state.config.fetchTimeoutMs });
+  setFollower(turn, { hasFetched: true, unreachedMs: null, fetchDeadlineMs: turn.nowMs + turn.state.config.fetchTimeoutMs });
 }
 
 /** What the leader has told is committed, as far as it is on this node's disk. */

@@ -106,6 +106,8 @@ export interface FollowerRole {
   readonly name: 'follower';
   readonly fetchDeadlineMs: number;
   readonly hasFetched: boolean;
+  /** Since when the leader is not reached; null when it was the last time. */
+  readonly unreachedMs: number | null;
   readonly updateVoterMs: number;
   readonly hasUpdatedLeader: boolean;
   /** The snapshot that is being fetched in place of the log, and how much of it is here. */

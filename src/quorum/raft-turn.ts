@@ -7,7 +7,7 @@
 import assert from 'node:assert';
 import { ErrorCode } from '../../protocol/errors.ts';
 import type {
-  Ballot, Destination, ElectionState, LeaderRole, RaftEffect, RaftRequest, RaftRole, RaftState, Reply,
+  Ballot, Destination, ElectionState, FollowerRole, LeaderRole, RaftEffect, RaftRequest, RaftRole, RaftState, Reply,
 } from './raft-state.ts';
 import { endpointOn, isVoter, majorityOf, needsUpdate, type ReplicaKey, type Voter, type VoterEndpoint, voterOf, withUpdatedVoter } from './voters.ts';
 
@@ -15,6 +15,11 @@ import { endpointOn, isVoter, majorityOf, needsUpdate, type ReplicaKey, type Vot
 export const CHECK_QUORUM_FACTOR = 1.5;
 /** The epochs of the protocol are 32 bits wide, and each election takes one. */
 export const EPOCH_MAX = 0x7fff_ffff;
+
+/** A leader that is not reached for this part of the fetch timeout is taken for gone. */
+const UNREACHED_PART = 8;
+/** Between the voters that may stand in turn: longer than an election takes. */
+export const ELECTION_STEP_MS = 100;
 
 export interface Turn {
   state: RaftState;
@@ -93,6 +98,16 @@ export function reply(turn: Turn, token: number, error: ErrorCode, rest: { reado
   turn.effects.push({ type: 'reply', token, reply: answer });
 }
 
+/**
+ * When a follower stands for election: its leader has been silent for the fetch timeout, or cannot be reached at all. Kafka waits for the first; but a process that
+ * was killed refuses connections at once, and a pre-vote does no harm while others still hear from the leader. By turns, so that votes are not split.
+ */
+export function standingMs({ nodeId, voters, election, config }: RaftState, { fetchDeadlineMs, unreachedMs }: FollowerRole): number {
+  if (unreachedMs === null) return fetchDeadlineMs;
+  const position = voters.filter(({ id }) => id !== election.leaderId && id < nodeId).length;
+  return Math.min(fetchDeadlineMs, unreachedMs + Math.floor(config.fetchTimeoutMs / UNREACHED_PART) + position * ELECTION_STEP_MS);
+}
+
 // ---- from one role to another
 
 /** A new epoch, or the end of a pre-vote that was lost. */
@@ -117,7 +132,7 @@ export function toFollower(turn: Turn, epoch: number, leaderId: number, endpoint
   if (endpointOn(endpoints, config.listenerName) === undefined) return false;
   const voted = epoch === election.epoch ? election : { votedId: -1, votedDirectoryId: null };
   const role: RaftRole = {
-    name: 'follower', fetchDeadlineMs: nowMs + config.fetchTimeoutMs, hasFetched: false, updateVoterMs: nowMs + 2 * config.fetchTimeoutMs, hasUpdatedLeader: false,
+    name: 'follower', fetchDeadlineMs: nowMs + config.fetchTimeoutMs, hasFetched: false, unreachedMs: null, updateVoterMs: nowMs + 2 * config.fetchTimeoutMs, hasUpdatedLeader: false,
     snapshot: null, isFollowing: false, leaderHighWatermark: -1,
   };
   become(turn, role, { epoch, leaderId, votedId: voted.votedId, votedDirectoryId: voted.votedDirectoryId }, endpoints);

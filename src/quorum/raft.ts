@@ -15,7 +15,7 @@ import { afterLostPreVote, answered, followed, followHighWatermark, hearOfLeader
 import { noteAlive, noteFetch, noteOwnDurable, noteVoters, pollLeader, successors } from './raft-leader.ts';
 import type { Ballot, ElectionState, FollowerRole, RaftConfig, RaftEvent, RaftRequest, RaftState, RaftStep } from './raft-state.ts';
 import {
-  destinationOf, electionDeadline, isLost, isOnlyVoter, isVoterItself, keyOf, leaderDestination, otherVoters, reply, selfAsVoter, send, standAsCandidate, toCandidate, toFollower,
+  destinationOf, electionDeadline, isLost, isOnlyVoter, isVoterItself, keyOf, leaderDestination, otherVoters, reply, selfAsVoter, send, standAsCandidate, standingMs, toCandidate, toFollower,
   toProspective, toResigned, toUnattached, type Turn,
 } from './raft-turn.ts';
 import { addVoter, changeCommitted, expireChange, removeVoter, updateVoter, upgrade, votersAppended } from './raft-voter-change.ts';
@@ -208,7 +208,7 @@ function mayVoteFor({ role, election, lastEpoch, logEndOffset }: RaftState, even
       if (election.votedId >= 0) return matches({ id: election.votedId, directoryId: election.votedDirectoryId }, replica);
       return election.leaderId < 0 && isUpToDate;
     case 'follower':
-      return preVote && isUpToDate && !role.hasFetched;
+      return preVote && isUpToDate && (!role.hasFetched || role.unreachedMs !== null);
     case 'candidate':
     case 'resigned':
       return preVote && isUpToDate;
@@ -335,7 +335,7 @@ function askForVotes(turn: Turn, ballot: Ballot, preVote: boolean): void {
 function pollFollower(turn: Turn, role: FollowerRole): boolean {
   const { state, nowMs } = turn;
   if (state.isClosing) return false;
-  if (isVoterItself(state) && nowMs >= role.fetchDeadlineMs) {
+  if (isVoterItself(state) && nowMs >= standingMs(state, role)) {
     toProspective(turn);
     return true;
   }
@@ -423,13 +423,14 @@ export function nextTimeMs(state: RaftState, nowMs: number): number {
   return next;
 }
 
-function* timesMs({ role, connections, voters, isClosing }: RaftState): Generator<number> {
+function* timesMs(state: RaftState): Generator<number> {
+  const { role, connections, voters, isClosing } = state;
   for (const { untilMs } of connections.values()) yield untilMs;
   if (role.name === 'leader') {
     if (voters.length > 1) yield* [role.checkQuorumMs, role.beginEpochMs];
     yield role.change?.deadlineMs ?? Infinity;
   } else if (!isClosing) {
-    if (role.name === 'follower') yield* [role.fetchDeadlineMs, role.updateVoterMs];
+    if (role.name === 'follower') yield* [standingMs(state, role), role.updateVoterMs];
     else yield role.electionMs;
   }
 }

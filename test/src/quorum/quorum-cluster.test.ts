@@ -75,7 +75,10 @@ describe('three static voters', () => {
     await addBroker(world, world.leader()!);
     await create(world, world.leader()!, 'before');
     world.kill(1);
+    const killedMs = world.nowMs;
     await world.until(() => world.leader() !== undefined);
+    // Not the fetch timeout: nobody is there to be waited for.
+    expect(world.nowMs - killedMs).toBeLessThan(1000);
     expect(world.leader()!.leader().epoch).toBeGreaterThan(1);
     await create(world, world.leader()!, 'after');
     // With what was on its disk, it comes back and follows.

@@ -281,6 +281,34 @@ describe('a follower', () => {
     expect(observer.role).toBe('follower');
   });
 
+  it('whose leader cannot be reached does not wait that long, and gives others its pre-vote', () => {
+    const node = follower();
+    node.answer(3, { api: 'fetch', leaderId: 3, highWatermark: -1, content: { type: 'records', bytes: Buffer.alloc(0) } });
+    expect(node.vote(2, 6, { preVote: true })).toBe(false);
+    const refuse = (): void => {
+      const busy = node.state.connections.get(`node:${PORT + 3}`);
+      if (busy?.name === 'busy') node.tell({ type: 'noAnswer', requestId: busy.requestId });
+    };
+    refuse();
+    expect(node.vote(2, 6, { preVote: true })).toBe(true);
+    node.wait(249);
+    refuse();
+    expect(node.role).toBe('follower');
+    node.wait(250);
+    expect(node.role).toBe('prospective');
+    // One answer, and all is well again.
+    const other = follower();
+    const busy = other.state.connections.get(`node:${PORT + 3}`);
+    other.tell({ type: 'noAnswer', requestId: busy?.name === 'busy' ? busy.requestId : -1 });
+    const asked = other.state.connections.get(`node:${PORT + 2}`);
+    other.tell({ type: 'noAnswer', requestId: asked?.name === 'busy' ? asked.requestId : -1 });
+    other.wait(20);
+    expect(other.sent).toEqual(['fetch 3']);
+    other.answer(3, { api: 'fetch', leaderId: 3, highWatermark: -1, content: { type: 'records', bytes: Buffer.alloc(0) } });
+    other.wait(300);
+    expect(other.role).toBe('follower');
+  });
+
   it.each([
     ['the first successor at once', [1, 2], 0],
     ['the second later', [2, 1], 500],
