@@ -14,6 +14,8 @@ export const GROUP = 'crash-group';
 export const SESSION_TIMEOUT_MS = 2_000;
 const VALUE_BYTES_MAX = 200_000;
 const RECORDS_PER_SECOND = 4_000;
+/** Longer than a whole cluster is ever down. */
+const GIVE_UP_MS = 120_000;
 /** How far librdkafka may send ahead of its acknowledgements. */
 const QUEUE_RECORDS_MAX = 2_000;
 
@@ -76,12 +78,14 @@ export async function kafkajsWriter(options: WriterOptions & { readonly random: 
       const startedMs = performance.now();
       const compression = random.below(2) ? CompressionTypes.GZIP : CompressionTypes.None;
       let answer: Awaited<ReturnType<typeof producer.send>> | null = null;
-      for (let attempts = 0; answer === null; attempts++) {
+      while (answer === null) {
         try {
           answer = await producer.send({ topic, messages, acks: -1, compression });
         } catch (error) {
-          if (attempts === 100) throw error;
+          if (performance.now() - startedMs > GIVE_UP_MS) throw error;
           await new Promise((done) => setTimeout(done, 20));
+          // A client that lost its last broker says 'Broker not connected' until it is told to connect. Its producer id and sequence numbers stay.
+          await producer.connect().catch(() => {});
         }
       }
       for (const { partition, first, count } of batches) {
