@@ -72,6 +72,19 @@ describe('a session', () => {
 });
 
 describe('the slots', () => {
+  test('a follower takes the place of the consumer that was not seen for longest, and of no other follower that is', () => {
+    const all = sessions(2);
+    const open = (nowMs: number, isFollower: boolean) => all.open(ask(0, 0, [partition('t', 0)]), nowMs, { isFollower }).select([told(5)]).sessionId;
+    const [consumer, follower] = [open(0, false), open(1, true)];
+    expect(open(2, false)).toBe(0);
+    const other = open(3, true);
+    expect(all.open(ask(consumer, 1), 4).errorCode).toBe(ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
+    expect([follower, other].map((id) => all.open(ask(id, 1), 5).errorCode)).toEqual([0, 0]);
+    expect(open(6, true)).toBe(0);
+    // Idle ones go for whoever comes.
+    expect(open(1200, false)).not.toBe(0);
+  });
+
   test('when all are in use a client gets no session, until the oldest has not been used for the eviction time', () => {
     const all = sessions(1);
     const first = opened(all);
