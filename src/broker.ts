@@ -129,7 +129,7 @@ export class Broker implements Node {
       // A flood of clients takes the room of clients: controllers hear each other all the same.
       const servers: Servers = { broker: serverOf(), controller: serverOf() };
       undo.push(() => Promise.all([servers.broker.stop(0), servers.controller.stop(0)]));
-      const listeners = await NodeListeners.open(servers, settings, roles);
+      const listeners = await NodeListeners.open(servers, settings, roles, runtime.hostName);
 
       const nodeId = settings.get('node.id') ?? 1;
       const paths = options.memory === true ? [MEMORY_DIRECTORY] : options.dataDir !== undefined ? [options.dataDir] : [...(settings.get('log.dirs') ?? settings.get('log.dir'))];

@@ -10,11 +10,14 @@ import type { Listener } from '../runtime/runtime.ts';
 import type { Server } from '../server/server.ts';
 import type { Settings } from '../settings.ts';
 import type { ListenerAddress } from '../settings/listeners.ts';
+import type { Roles } from './roles.ts';
 
 const securityProtocols = { PLAINTEXT: 0, SSL: 1, SASL_PLAINTEXT: 2, SASL_SSL: 3 } as const;
 
 /** Each kind of listener has connections, limits and a budget of its own, as in Kafka. */
 export type Servers = { readonly [K in ListenerKind]: Server };
+
+const THIS_MACHINE = 'localhost';
 
 interface Opened {
   readonly kind: ListenerKind;
@@ -24,21 +27,25 @@ interface Opened {
 
 export class NodeListeners {
   readonly #settings: Settings;
+  /** What a listener on all addresses is told by, where it has no advertised one. */
+  readonly #anyHost: string;
   readonly #opened = new Map<string, Opened>();
 
   /** Opens the listeners of the roles. Rejects with the operating system's error; what was opened is its server's to close. */
-  static async open(servers: Servers, settings: Settings, roles: { readonly isBroker: boolean; readonly isController: boolean }): Promise<NodeListeners> {
-    const listeners = new NodeListeners(settings);
+  static async open(servers: Servers, settings: Settings, { isBroker, isController, isAlone }: Roles, hostName: string | undefined): Promise<NodeListeners> {
+    // Others of a cluster come from other machines; who comes to a node on its own is mostly at the same one.
+    const listeners = new NodeListeners(settings, isAlone ? THIS_MACHINE : (hostName ?? THIS_MACHINE));
     const open = async (kind: ListenerKind, addresses: readonly ListenerAddress[]) => {
       for (const address of addresses) listeners.#opened.set(address.name, { kind, address, listener: await servers[kind].listen({ name: address.name, kind }, address) });
     };
-    if (roles.isBroker) await open('broker', settings.listeners.broker);
-    if (roles.isController) await open('controller', settings.listeners.controller);
+    if (isBroker) await open('broker', settings.listeners.broker);
+    if (isController) await open('controller', settings.listeners.controller);
     return listeners;
   }
 
-  private constructor(settings: Settings) {
+  private constructor(settings: Settings, anyHost: string) {
     this.#settings = settings;
+    this.#anyHost = anyHost;
   }
 
   /** What this node registers as. */
@@ -82,7 +89,7 @@ export class NodeListeners {
   #advertised({ address, listener }: Opened): { host: string; port: number } {
     const advertised = this.#settings.listeners.advertised.get(address.name);
     if (advertised !== undefined) return { host: advertised.host, port: advertised.port === 0 ? listener.port : advertised.port };
-    return { host: isWildcard(address.host) ? 'localhost' : address.host, port: listener.port };
+    return { host: isWildcard(address.host) ? this.#anyHost : address.host, port: listener.port };
   }
 
   /** Neither an advertised address nor one to listen on was given for the listener. */

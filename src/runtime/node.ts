@@ -6,6 +6,7 @@
  * Does not: promise to be on time; a busy event loop is late.
  */
 import { randomBytes, randomInt } from 'node:crypto';
+import { hostname } from 'node:os';
 import { NodeDisk } from './node-disk.ts';
 import { NodeNetwork } from './node-network.ts';
 import type { NodeNetworkOptions } from './node-network.ts';
@@ -15,7 +16,7 @@ import type { Clock, Random, Runtime, Timer, Timers } from './runtime.ts';
 const TIMER_DELAY_MS_MAX = 2 ** 31 - 1;
 
 export function nodeRuntime(options: NodeNetworkOptions = {}): Runtime {
-  return { clock, timers, random, disk: new NodeDisk(), network: new NodeNetwork(options) };
+  return { clock, timers, random, disk: new NodeDisk(), network: new NodeNetwork(options), hostName: hostname() };
 }
 
 const clock: Clock = {

@@ -82,4 +82,6 @@ export interface Runtime {
   readonly random: Random;
   readonly disk: Disk;
   readonly network: Network;
+  /** How this machine is called by others, as far as it knows. */
+  readonly hostName?: string;
 }

@@ -112,6 +112,20 @@ describe('a controller and two brokers', () => {
   });
 });
 
+test('a listener on all addresses is told by the name of its machine', async () => {
+  const [controllers, brokers] = [await places(1, 1), await places(1, 11)];
+  const { nodeId, port, disk } = brokers[0]!;
+  const [, broker] = await Promise.all([
+    startController(controllers[0]!, controllers),
+    Broker.start({
+      runtime: { ...nodeRuntime(), disk, hostName: 'machine-7.example' }, dataDir: '/data', clusterId: CLUSTER_ID,
+      settings: Settings.from({ set: [`node.id=${nodeId}`, 'process.roles=broker', 'controller.listener.names=CONTROLLER', `listeners=PLAINTEXT://:${port}`, votersOf(controllers), ...quick] }),
+    }),
+  ]);
+  running.add(broker);
+  expect(broker.image().brokers.get(nodeId)!.endpoints).toMatchObject([{ host: 'machine-7.example', port }]);
+});
+
 describe('what ends a start with a reason', () => {
   test('a directory of nobody, for a node that is not alone', async () => {
     const [controllers, [broker]] = [await places(1, 1), await places(1, 11)];
