@@ -226,6 +226,11 @@ function quorumMetrics(metrics: Metrics, { image, quorum, clock }: NodeView): vo
   for (const prefix of ['kafka_server_broker_metadata_metrics', 'kafka_server_brokermetadatametrics']) {
     metrics.gauge(`${prefix}_last_applied_record_offset`, 'The last record of the metadata that this node has applied.', () => image().offset);
     metrics.gauge(`${prefix}_last_applied_record_timestamp`, 'When it was written, ms since 1970.', () => image().timestampMs);
+    // A quorum of several that has nothing else to write writes something each half second, so this tells a node that hears nothing any more. Nobody knows more than the active controller.
+    metrics.gauge(`${prefix}_last_applied_record_lag_ms`, 'Its age; 0 on the active controller.', () => {
+      if (quorum()?.controller?.isActive === true) return 0;
+      return image().offset < 0 ? NaN : Math.max(0, clock.wallMs() - image().timestampMs);
+    });
   }
   raftMetrics(metrics, quorum);
 }

@@ -64,6 +64,8 @@ describe('three nodes', () => {
     expect(await metric(controllerId(world), 'kafka_controller_kafkacontroller_activecontrollercount')).toBe(1);
     expect(await metric(1, 'kafka_controller_kafkacontroller_activebrokercount')).toBe(3);
     expect(await metric(1, 'kafka_server_raftmetrics_number_of_voters')).toBe(3);
+    // Something is written each half second.
+    for (const id of [1, 2, 3]) expect(await until(() => metric(id, 'kafka_server_brokermetadatametrics_last_applied_record_lag_ms'), (lag) => lag! < 2000)).toBeGreaterThanOrEqual(0);
     expect(await sum('kafka_server_raft_metrics_current_state_info{state="leader"}')).toBe(1);
     expect(await sum('kafka_server_raft_metrics_current_state_info{state="follower"}')).toBe(2);
   });
