@@ -3,16 +3,19 @@ import { ErrorCode, errorMessage } from '../../protocol/errors.ts';
 import { AlterPartitionReassignments, ElectLeaders, ListPartitionReassignments } from '../../protocol/messages/reassignments.ts';
 import { serve } from './serve.ts';
 
+/** Before, each partition has its own and there is no other. */
+const ERROR_OF_THE_WHOLE_SINCE = 1;
+
 export const reassignmentApis = [
   serve(ElectLeaders, '0-2', {
     forward: true,
     handle: (request, { node }) => node.controller.electLeaders(request),
-    onError(errorCode, { topicPartitions }, _context, message) {
+    onError(errorCode, { topicPartitions }, { apiVersion }, message) {
       const replicaElectionResults = (topicPartitions ?? []).map(({ topic, partitions }) => ({
         topic,
         partitionResult: partitions.map((partitionId) => ({ partitionId, errorCode, errorMessage: ownMessage(errorCode, message) })),
       }));
-      return { throttleTimeMs: 0, errorCode, replicaElectionResults };
+      return { throttleTimeMs: 0, ...(apiVersion >= ERROR_OF_THE_WHOLE_SINCE && { errorCode }), replicaElectionResults };
     },
   }),
   serve(AlterPartitionReassignments, '0-1', {
