@@ -222,11 +222,6 @@ export class RaftDriver {
     if (error !== ErrorCode.NONE) throw new KafkaError(error, message);
   }
 
-  /** Gives up leading; others are told who should be next. */
-  resign(): void {
-    this.dispatch({ type: 'resign' });
-  }
-
   /** Stops leading, after what is under way is on disk and somebody else leads, or had time to; `waits` is false where nobody will. */
   async close({ waits = true }: { readonly waits?: boolean } = {}): Promise<void> {
     if (this.#closed) return;

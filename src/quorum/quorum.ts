@@ -99,8 +99,6 @@ export interface Quorum {
   readonly requests: QuorumService;
   /** Is told of every committed change, in order. Gives back the way to stop that. */
   subscribe(listener: MetadataListener): () => void;
-  /** Resolves when the image has all that was committed when this was asked, as far as the leader has told. */
-  caughtUp(): Promise<void>;
   /** Writes a snapshot of the committed metadata now. */
   snapshot(): Promise<void>;
   /** `withAll`: all voters stop now, and nobody will lead. */
@@ -262,12 +260,6 @@ class OpenedQuorum implements Quorum {
       const { role } = this.#driver.state;
       return role.name === 'leader' || (role.name === 'follower' && role.hasFetched);
     }, aborted);
-  }
-
-  async caughtUp(): Promise<void> {
-    const { role } = this.#driver.state;
-    const target = Math.max(role.name === 'follower' ? role.leaderHighWatermark : -1, this.#driver.state.highWatermark ?? -1);
-    await this.#until(() => (this.#driver.state.highWatermark ?? -1) >= target);
   }
 
   /** Rejects when the node cannot go on, or was told to stop. */
