@@ -11,6 +11,7 @@ import type { BrokerHeartbeatRequest, BrokerRegistrationRequest, ControllerRegis
 import { offlineDirectories } from './directories.ts';
 import { KRAFT_VERSION, METADATA_VERSION } from './features.ts';
 import { type BrokerImage, isReservedDirectory, type MetadataImage } from './image.ts';
+import type { PartitionRef } from './partition-index.ts';
 import { eligible, inSync, type PartitionsContext, rulesOf, sweepPartitions } from './partition-target.ts';
 import { newRecord, type NewRecord } from './records.ts';
 
@@ -190,7 +191,7 @@ export function heartbeat(request: Heartbeat, standing: BrokerStanding, context:
       case 'shutdownNow':
         return fenceBroker(broker.id, context);
       case 'unfenced':
-        return unfenceBroker(broker.id, context);
+        return unfenceBroker(broker, request.offlineLogDirs, context);
       case 'controlledShutdown':
         return beginControlledShutdown(broker, context);
     }
@@ -214,11 +215,12 @@ export function fenceBroker(brokerId: number, context: PartitionsContext): NewRe
   ];
 }
 
-export function unfenceBroker(brokerId: number, context: PartitionsContext): NewRecord[] {
-  const broker = context.image.brokers.get(brokerId)!;
+/** What lies in a directory that has failed since the broker registered it does not come back with it; Kafka elects it, and unseats it with the next change. */
+function unfenceBroker({ id: brokerId, epoch: brokerEpoch }: BrokerImage, offlineLogDirs: readonly string[], context: PartitionsContext): NewRecord[] {
+  const comesBack = ({ partition: { replicas, directories } }: PartitionRef): boolean => !offlineLogDirs.includes(directories[replicas.indexOf(brokerId)] ?? '');
   return [
-    newRecord('BrokerRegistrationChangeRecord', { brokerId, brokerEpoch: broker.epoch, fenced: UNFENCE }),
-    ...sweepPartitions(context.index.leaderless(), { add: brokerId }, context),
+    newRecord('BrokerRegistrationChangeRecord', { brokerId, brokerEpoch, fenced: UNFENCE }),
+    ...sweepPartitions([...context.index.leaderless()].filter(comesBack), { add: brokerId }, context),
   ];
 }
 

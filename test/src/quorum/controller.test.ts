@@ -229,6 +229,20 @@ describe('brokers', () => {
     expect(quorum.image().brokers.get(2)).toMatchObject({ logDirs: [kept], fenced: false });
   });
 
+  it('do not lead again what lies in a directory that failed while they were fenced', async () => {
+    const [lost, kept] = [world.runtime.random.uuid(), world.runtime.random.uuid()];
+    const mine = await quorum.controller!.registerBroker({ ...second(), logDirs: [lost, kept] });
+    await beat(2, mine);
+    await quorum.controller!.createTopics([newTopic('t', assigned([0, [2]], [1, [2]]))]);
+    const topicId = quorum.image().topic('t')!.id;
+    await quorum.controller!.assignReplicasToDirectories({
+      brokerId: 2, brokerEpoch: mine, directories: [lost, kept].map((id, partitionIndex) => ({ id, topics: [{ topicId, partitions: [{ partitionIndex }] }] })),
+    });
+    await beat(2, mine, { wantFence: true });
+    await beat(2, mine, { offlineLogDirs: [lost] });
+    expect(quorum.image().topic('t')!.partitions.map(({ leader }) => leader)).toEqual([-1, 2]);
+  });
+
   it('that are taken out of the cluster leave their partitions to others', async () => {
     const mine = await quorum.controller!.registerBroker(second());
     await beat(2, mine);
