@@ -104,8 +104,8 @@ export class Fetcher {
   readonly #session = new IncrementalFetch();
   #running = false;
   #wake: (() => void) | null = null;
-  /** What a fetch waits on. */
-  #underWay: PeerChannel | null = null;
+  /** What a fetch waits on, and what it asked for. */
+  #underWay: { readonly channel: PeerChannel; readonly wanted: ReadonlyMap<string, FetchWant> } | null = null;
   #hastening: Timer | null = null;
   #givenUp = false;
   /** Answers that refused the session, one after the other. */
@@ -134,7 +134,7 @@ export class Fetcher {
     void partition.settled().then(() => {
       following.busy = false;
       this.#run();
-      this.#hasten();
+      this.#hasten(following);
     });
   }
 
@@ -142,15 +142,19 @@ export class Fetcher {
    * What is under way was asked without the partition that has come, and may wait at the leader for replica.fetch.wait.max.ms: it is given up, with its connection,
    * unless the answer comes soon. New leaders and new topics would wait for it otherwise.
    */
-  #hasten(): void {
+  #hasten({ key, leaderEpoch }: Following): void {
     const asked = this.#underWay;
-    if (asked === null || this.#hastening !== null) return;
+    if (asked === null || this.#hastening !== null || asked.wanted.get(key)?.currentLeaderEpoch === leaderEpoch) return;
     this.#hastening = this.#options.timers.after(PATIENCE_MS, () => {
       this.#hastening = null;
       if (this.#underWay !== asked || this.#closed) return;
-      this.#givenUp = true;
-      asked.disconnect?.();
+      this.#giveUp();
     });
+  }
+
+  #giveUp(): void {
+    this.#givenUp = true;
+    this.#underWay?.channel.disconnect?.();
   }
 
   remove(partition: Partition): void {
@@ -162,6 +166,8 @@ export class Fetcher {
     this.#closed = true;
     this.#following.clear();
     this.#hastening?.cancel();
+    // Whoever fetches from this leader next must not wait behind it.
+    this.#giveUp();
     this.#wake?.();
   }
 
@@ -237,7 +243,7 @@ export class Fetcher {
     if (channel === null) return false;
     const asked = new Map([...wanted.keys()].map((key) => [key, this.#following.get(key)!]));
     let answer: Value<typeof Fetch.response>;
-    this.#underWay = channel;
+    this.#underWay = { channel, wanted };
     this.#givenUp = false;
     const frame = new LentFrame();
     try {

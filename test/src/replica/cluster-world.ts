@@ -314,9 +314,11 @@ export class ClusterWorld {
     return this.told.splice(0);
   }
 
+  /** What was begun is done before time passes. */
   async after(ms: number): Promise<string[]> {
+    const told = await this.settle();
     await this.time.advance(ms);
-    return this.settle();
+    return [...told, ...(await this.settle())];
   }
 
   async stop(): Promise<void> {

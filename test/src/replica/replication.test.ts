@@ -92,6 +92,25 @@ describe('replication', () => {
     expect(await two.contents(1)).toEqual([]);
     await world.after(40);
     expect(await two.contents(1)).toEqual(['0:x']);
+    // The fetch that has it in is left to wait.
+    world.sent.length = 0;
+    await world.after(400);
+    expect(world.sent).toEqual([]);
+    await world.stop();
+  });
+
+  test('a leader that is followed again does not keep the first fetch waiting behind one that nobody wants', async () => {
+    const world = new ClusterWorld();
+    const [one, two] = world.startAll();
+    world.create({ leader: 1, leaderEpoch: 0, replicas: [1, 2] });
+    await world.after(600);
+    world.change({ leader: 2 });
+    await world.settle();
+    world.change({ leader: 1 });
+    await world.settle();
+    one.produce('a');
+    expect(await world.after(30)).toEqual(['a: 0']);
+    expect(await two.contents()).toEqual(['0:a']);
     await world.stop();
   });
 
