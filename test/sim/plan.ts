@@ -85,7 +85,8 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const safetyMs = 4000 + random.below(8000);
   const kinds = FAULT_KINDS.filter((kind) => random.chance(KINDS[kind].on) && (nodes > 1 || KINDS[kind].alone));
   const wanted = options.kinds?.filter((kind) => nodes > 1 || KINDS[kind].alone) ?? kinds;
-  const count = wanted.length === 0 ? 0 : 1 + random.below(9);
+  // Whoever asks for some kinds looks for something.
+  const count = wanted.length === 0 ? 0 : options.kinds === undefined ? 1 + random.below(9) : 6 + random.below(10);
   const faults: Fault[] = [];
   for (let i = 0; i < count; i++) {
     const kind = random.pick(wanted);

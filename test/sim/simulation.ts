@@ -248,6 +248,9 @@ class Simulation implements Cluster {
 
   #judge(): void {
     const { world } = this;
+    for (const name of this.#admin?.created ?? []) {
+      if (world.failure === undefined && this.invariants.newest?.topic(name) === undefined) world.fail(`metadata: topic ${name} was created, acknowledged, and is not there`);
+    }
     const anomalies = check(this.history.operations, { complete: world.failure === undefined });
     if (anomalies.length > 0 && world.failure === undefined) world.fail(`history: ${anomalies.slice(0, 5).map(({ name, about }) => `${name} ${about}`).join('; ')}${anomalies.length > 5 ? ` and ${anomalies.length - 5} more` : ''}`);
   }

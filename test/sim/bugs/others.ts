@@ -8,6 +8,7 @@ export const otherBugs: readonly Bug[] = [
     name: 'coordinator answers before it is loaded',
     about: 'a half-loaded coordinator says that nothing was committed, and consumers begin anew',
     changes: [{ file: SHARD, piece: "if (this.#state === 'active') return;\n    if (this.#state === 'loading')", replacement: "if (this.#state === 'active' || this.#state === 'loading') return;\n    if (this.#state === 'failed')" }],
+    kinds: ['elect', 'kill', 'stop', 'slow disk'],
   },
   {
     name: 'commits of offsets answered before they are committed',
@@ -30,20 +31,24 @@ export const otherBugs: readonly Bug[] = [
     name: 'small files replaced without a sync',
     about: 'checkpoints are renamed before their content is on the disk, and a power loss leaves them empty',
     changes: [{ file: 'storage/files.ts', piece: "    await file.write([content], 0);\n    await file.sync();", replacement: "    await file.write([content], 0);" }],
+    kinds: ['power', 'power in a turn'],
   },
   {
     name: 'snapshot renamed without a sync',
     about: 'the metadata snapshot has its name before it has its content, and the log before it is deleted',
     changes: [{ file: 'src/quorum/snapshots.ts', piece: '    await file.sync();', replacement: '' }],
+    kinds: ['power', 'power in a turn', 'create topic'],
   },
   {
     name: 'leader epochs not written down',
     about: 'KIP-101: after a restart the follower does not know which epochs it has, and cuts in the wrong place or not at all',
     changes: [{ file: 'storage/epoch-history.ts', piece: 'await this.#file.replace(this.format());', replacement: 'void this.#file;' }, { file: 'storage/epoch-history.ts', piece: 'replaceFileSync(this.#disk, this.#file.path, this.format());', replacement: 'void replaceFileSync;\n    void this.#disk;' }],
+    kinds: ['kill', 'kill all', 'isolate', 'pause', 'elect'],
   },
   {
     name: 'duplicates not recognised',
     about: 'a batch that is sent again because its answer was lost is appended again',
     changes: [{ file: 'storage/producer-state.ts', piece: 'this.duplicate = repeated;', replacement: 'this.duplicate = undefined;\n        return ErrorCode.NONE;' }],
+    kinds: ['cut', 'isolate', 'pause', 'kill'],
   },
 ];

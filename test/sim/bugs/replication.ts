@@ -18,11 +18,12 @@ export const replicationBugs: readonly Bug[] = [
     name: 'follower cuts by an epoch that it does not know',
     about: 'KIP-279: after two quick failovers the logs part before the end of the epoch that the leader names, and too little is cut',
     changes: [{ file: 'src/replica/divergence.ts', piece: 'if (own.epoch !== leader.epoch) return Math.min(own.endOffset, end);', replacement: 'if (own.epoch !== leader.epoch) return Math.min(leader.endOffset, end);' }],
+    kinds: ['kill', 'isolate', 'pause', 'split', 'elect'],
   },
   {
     name: 'follower does not cut',
     about: 'KIP-101: what the leader says of where the logs part is not acted on',
-    changes: [{ file: FETCHER, piece: 'if (epoch >= 0 || endOffset >= 0) return', replacement: 'if (epoch < -1) return' }],
+    changes: [{ file: FETCHER, piece: 'if (epoch >= 0 || endOffset >= 0) return', replacement: 'if (epoch >= 0 || endOffset >= 0) return void this.#delay(following);\n    if (epoch < -1) return' }],
   },
   {
     name: 'acknowledged before the high watermark',
@@ -42,11 +43,13 @@ export const replicationBugs: readonly Bug[] = [
       piece: 'return isr.length === this.#isr.length ? null : this.#propose(isr);',
       replacement: 'if (isr.length === this.#isr.length) return null;\n    this.#maximal = isr;\n    return this.#propose(isr);',
     }],
+    kinds: ['isolate', 'one way', 'split', 'pause', 'kill'],
   },
   {
     name: 'follower in sync too early',
     about: 'a follower joins the in-sync replicas before it has what is committed',
     changes: [{ file: PARTITION, piece: 'if (follower.logEndOffset < this.log.highWatermark || follower.logEndOffset < this.#epochStartOffset || !this.#isEligible(follower)) return;', replacement: 'if (!this.#isEligible(follower)) return;' }],
+    kinds: ['isolate', 'pause', 'kill', 'split', 'slow way'],
   },
   {
     name: 'in-sync replicas with an old broker epoch',
@@ -64,6 +67,7 @@ export const replicationBugs: readonly Bug[] = [
     about: 'acks=all with fewer in sync than promised',
     changes: [{ file: PARTITION, piece: 'return this.#inSync.isr.length >= this.#minInSync;', replacement: 'return this.#minInSync > 0;' },
       { file: PARTITION, piece: 'return this.#inSync.maximal.length < this.#minInSync ? ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND : ErrorCode.NONE;', replacement: 'return ErrorCode.NONE;' }],
+    kinds: ['kill', 'stop', 'isolate', 'pause'],
   },
   {
     name: 'follower asks for what it has not written',
@@ -73,25 +77,30 @@ export const replicationBugs: readonly Bug[] = [
       { file: FETCHER, piece: 'if (partition.log.writtenEndOffset !== want.fetchOffset) return undefined;', replacement: '' },
       { file: PARTITION, piece: 'await this.log.write();\n      if (this.log.writtenEndOffset < end) return ErrorCode.KAFKA_STORAGE_ERROR;', replacement: 'void this.log.write();\n      if (end < 0) return ErrorCode.KAFKA_STORAGE_ERROR;' },
     ],
+    kinds: ['kill', 'pause', 'slow disk', 'elect'],
   },
   {
     name: 'old leaders are not fenced',
     about: 'KIP-320: a reader that knows of a newer leader is served by the old one',
     changes: [{ file: PARTITION, piece: 'if (currentLeaderEpoch >= 0 && currentLeaderEpoch !== this.#state.leaderEpoch) {', replacement: 'if (currentLeaderEpoch < -1) {' }],
+    kinds: ['isolate', 'one way', 'split', 'pause'],
   },
   {
     name: 'offsets at the end before the high watermark is known',
     about: 'KIP-207: a new leader tells a smaller end of the log than the one before it did',
     changes: [{ file: PARTITION, piece: 'return this.isLeader && this.log.highWatermark < this.#epochStartOffset ? this.#epochStartOffset : null;', replacement: 'return null;' }],
+    kinds: ['elect', 'stop', 'pause', 'isolate', 'kill'],
   },
   {
     name: 'producers forgotten at a failover',
     about: 'the window that finds duplicates is not rebuilt by the next leader',
     changes: [{ file: PARTITION, piece: 'this.#leadingEpoch = leaderEpoch;', replacement: 'this.#leadingEpoch = leaderEpoch;\n    this.log.producers.reset(this.log.logEndOffset);' }],
+    kinds: ['kill', 'elect', 'cut', 'isolate', 'pause'],
   },
   {
     name: 'consumers read what is not committed',
     about: 'a reader is given records beyond the high watermark, which another leader may never have',
     changes: [{ file: 'src/replica/reading.ts', piece: 'return readCommitted ? log.lastStableOffset : log.highWatermark;', replacement: 'return readCommitted ? log.lastStableOffset : log.writtenEndOffset;' }],
+    kinds: ['isolate', 'kill', 'pause', 'split'],
   },
 ];
