@@ -1,4 +1,7 @@
-/** Quorums of pure steps under random faults: what must hold is checked after every step by `raft-world.ts`; afterwards all must agree. */
+/**
+ * Quorums of pure steps under random faults: what must hold is checked after every step by `raft-world.ts`; afterwards all must agree. RAFT_SEEDS and RAFT_SEED in
+ * the environment say how many and from which.
+ */
 import { describe, expect, it } from 'vitest';
 import { ErrorCode } from '../../../protocol/errors.ts';
 import { seededRandom } from '../coordinator/world.ts';
@@ -6,6 +9,8 @@ import { directoryOf, RaftWorld } from './raft-world.ts';
 
 const FAULTS_MS = 2500;
 const HEALED_MS = 3000;
+/** For thousands of seeds. */
+const TIMEOUT_MS = 1_200_000;
 
 /** What the seed did, for the assertion that the faults were worth it. */
 interface Outcome {
@@ -87,22 +92,22 @@ function playAll(seeds: number, options: { nodes: number; voters: number; change
 }
 
 describe('a quorum under faults', () => {
-  const seeds = Number(process.env.RAFT_SEEDS ?? 40);
+  const seeds = Number(process.env.RAFT_SEEDS ?? 100);
 
   it('of three voters', () => {
     const outcomes = playAll(seeds, { nodes: 3, voters: 3, changes: false });
     expect(total(outcomes, 'epochs')).toBeGreaterThan(2 * seeds);
     expect(total(outcomes, 'committed')).toBeGreaterThan(10 * seeds);
-  });
+  }, TIMEOUT_MS);
 
   it('of five voters', () => {
     expect(total(playAll(seeds / 2, { nodes: 5, voters: 5, changes: false }), 'committed')).toBeGreaterThan(5 * seeds);
-  });
+  }, TIMEOUT_MS);
 
   it('whose voters change', () => {
     const outcomes = playAll(seeds, { nodes: 5, voters: 3, changes: true });
     expect(total(outcomes, 'voterChanges')).toBeGreaterThan(seeds / 4);
-  });
+  }, TIMEOUT_MS);
 
   it('does the same for the same seed', () => {
     expect(play(7, { nodes: 3, voters: 3, changes: false })).toEqual(play(7, { nodes: 3, voters: 3, changes: false }));
