@@ -36,6 +36,8 @@ export class Client {
   readonly #connections = new Map<string, Promise<ClientConnection>>();
   #brokers = new Map<number, Address>();
   #closed = false;
+  /** Some broker has been connected to. */
+  #hasReached = false;
 
   constructor(options: ClientOptions) {
     this.#options = { clientId: 'ottla', connectTimeoutMs: 10_000, requestTimeoutMs: 30_000, retryMs: 30_000, responseBytesMax: 256 * 1024 * 1024, ...options };
@@ -131,7 +133,10 @@ export class Client {
     return (await this.any()).request(api, input);
   }
 
-  /** Runs `attempt` until it succeeds, fails for good, or the time is up. Retriable errors of Kafka's and lost connections are tried again. */
+  /**
+   * Runs `attempt` until it succeeds, fails for good, or the time is up. Retriable errors of Kafka's and lost connections are tried again; not where no
+   * connection has ever been made, for then the address is wrong more often than the time.
+   */
   async retrying<T>(attempt: () => Promise<T>, retryMs = this.#options.retryMs): Promise<T> {
     const { clock } = this.#options.runtime;
     const deadlineMs = clock.monotonicMs() + retryMs;
@@ -139,7 +144,7 @@ export class Client {
       try {
         return await attempt();
       } catch (error) {
-        if (this.#closed || !isTransient(error) || clock.monotonicMs() + delayMs > deadlineMs) throw error;
+        if (this.#closed || !isTransient(error) || (error instanceof ConnectionError && !this.#hasReached) || clock.monotonicMs() + delayMs > deadlineMs) throw error;
       }
       await this.pause(delayMs);
     }
@@ -169,7 +174,7 @@ export class Client {
     const opening = ClientConnection.open({ ...address, network, timers, clientId, connectTimeoutMs, requestTimeoutMs, responseBytesMax });
     this.#connections.set(key, opening);
     // A failed attempt must not be what the next one finds.
-    opening.catch(() => this.#connections.get(key) === opening && this.#connections.delete(key));
+    opening.then(() => (this.#hasReached = true), () => this.#connections.get(key) === opening && this.#connections.delete(key));
     return opening;
   }
 }
