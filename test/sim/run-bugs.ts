@@ -53,8 +53,8 @@ function shortened(failure: string): string {
 function listOf(lines: readonly string[]): string {
   return `# Bugs that the simulator finds
 
-Each is a change of the source that is made while it is loaded (\`bug.ts\`, \`hook.ts\`). The number is the first seed, counted from 1, that fails with it; without it
-none of these seeds fails. Made by \`npm run sim -- --bugs\`.
+Each is a change of the source that is made while it is loaded (\`bug.ts\`, \`hook.ts\`). The number is the first seed, counted from 1, that fails with it; ordinary
+seeds find nothing without it. A dash is a bug that so many seeds have not found yet. Made by \`npm run sim -- --bugs\`.
 
 | bug | what it is | faults | first seed | what was seen |
 |---|---|---|---|---|

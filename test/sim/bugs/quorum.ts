@@ -19,8 +19,8 @@ export const quorumBugs: readonly Bug[] = [
   },
   {
     name: 'votes twice in an epoch',
-    about: 'Raft: whoever asks is given the vote, also when somebody else has it',
-    changes: [{ file: 'src/quorum/raft.ts', piece: 'if (election.votedId >= 0) return matches({ id: election.votedId, directoryId: election.votedDirectoryId }, replica);', replacement: 'if (election.votedId >= 0 && matches(replica, replica)) return isUpToDate;' }],
+    about: 'Raft: whoever asks is given the vote, also when somebody else has it (without pre-votes, which keep two from asking at once)',
+    changes: [{ file: 'src/quorum/raft-turn.ts', piece: 'if (isWon(state, (turn.state.role as { ballot: Ballot }).ballot)) toCandidate(turn);', replacement: 'toCandidate(turn);' }, { file: 'src/quorum/raft.ts', piece: 'if (election.votedId >= 0) return matches({ id: election.votedId, directoryId: election.votedDirectoryId }, replica);', replacement: 'if (election.votedId >= 0 && matches(replica, replica)) return isUpToDate;' }],
     kinds: ['kill', 'kill all', 'isolate', 'pause', 'split'],
   },
   {
