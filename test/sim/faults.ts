@@ -59,7 +59,8 @@ export class Faults {
 
   #apply(fault: Fault): void {
     const { world, network } = this.#cluster;
-    const node = this.#find(fault.target);
+    // A voter without its disk has forgotten its votes: only one that is no voter may lose everything, and that is the last node if any.
+    const node = fault.kind === 'wipe' ? this.#cluster.nodes.at(-1) : this.#find(fault.target);
     const other = this.#cluster.nodes[(fault.other - 1) % this.#cluster.nodes.length]!;
     if (node === undefined) return;
     if (UNCLEAN.has(fault.kind) && !this.#mayCrash(fault.kind, node)) return;
@@ -112,7 +113,6 @@ export class Faults {
         node.losePowerAfter(Math.floor(choice * 40), () => world.at(ms, null, 'fault ends', () => node.start()));
         return true;
       case 'wipe':
-        // A voter without its disk has forgotten its votes: only a broker may lose everything.
         if (this.#isVoter(node) || !this.#mayLose(node)) return false;
         node.wipe();
         later(() => node.start());
