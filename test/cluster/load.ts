@@ -146,7 +146,7 @@ export class Load {
     const [what, first, second, ...rest] = line.split(' ');
     const partition = Number(first),
       offset = Number(second);
-    if (what === 'batch') listener.began(partition, offset);
+    if (what === 'batch') listener.began(partition, offset, Number(rest[0]));
     else if (what === 'attempt') listener.attempt(partition, offset);
     else if (what === 'committed') listener.acknowledge(partition, offset);
     else if (what === 'late') listener.late();
