@@ -12,8 +12,9 @@ import { ConnectionError } from '../runtime/connection-error.ts';
 import type { PeerChannel } from '../peer/peer.ts';
 import type { ReplicaCounters } from '../metrics/replica-counters.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { Timer, Timers } from '../runtime/runtime.ts';
-import type { Turn, TurnOwner } from '../runtime/turn.ts';
+import type { Timers } from '../runtime/runtime.ts';
+import type { Turn } from '../runtime/turn.ts';
+import { Asking } from './asking.ts';
 import type { Proposal } from './in-sync.ts';
 import type { Partition } from './partition.ts';
 
@@ -33,24 +34,23 @@ const RETRY_MS = 50;
 
 type Answer = Value<typeof AlterPartition.response>['topics'][number]['partitions'][number];
 
-export class AlterPartitions implements TurnOwner {
+export class AlterPartitions {
   readonly #options: AlterPartitionOptions;
   readonly #wanted = new Map<Partition, Proposal>();
   readonly #shrinks = new WeakSet<Proposal>();
-  #scheduled = false;
-  #sending = false;
-  #retry: Timer | null = null;
-  #closed = false;
+  readonly #asking: Asking;
 
   constructor(options: AlterPartitionOptions) {
     this.#options = options;
+    const { timers, turn } = options;
+    this.#asking = new Asking({ timers, turn, isWanted: () => this.#wanted.size > 0, ask: async () => ((await this.#ask(new Map(this.#wanted))) ? RETRY_MS : 0) });
   }
 
   /** A newer proposal of the same partition takes the place of one that was not sent. */
   propose(partition: Partition, proposal: Proposal): void {
     this.#wanted.set(partition, proposal);
     if (proposal.isr.length < partition.state.isr.length) this.#shrinks.add(proposal);
-    this.#sendSoon();
+    this.#asking.soon();
   }
 
   /** The partition does not lead any more. */
@@ -59,34 +59,8 @@ export class AlterPartitions implements TurnOwner {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#retry?.cancel();
+    this.#asking.close();
     this.#wanted.clear();
-  }
-
-  #sendSoon(): void {
-    if (this.#scheduled || this.#sending || this.#retry !== null || this.#closed) return;
-    this.#scheduled = true;
-    this.#options.turn.add(this);
-  }
-
-  endTurn(): void {
-    this.#scheduled = false;
-    if (this.#sending || this.#closed || this.#wanted.size === 0) return;
-    this.#sending = true;
-    void this.#send();
-  }
-
-  async #send(): Promise<void> {
-    const asked = new Map(this.#wanted);
-    const again = await this.#ask(asked);
-    this.#sending = false;
-    if (this.#closed) return;
-    if (!again) return this.#wanted.size > 0 ? this.#sendSoon() : undefined;
-    this.#retry = this.#options.timers.after(RETRY_MS, () => {
-      this.#retry = null;
-      this.#sendSoon();
-    });
   }
 
   /** Whether some of it is to be asked again. */

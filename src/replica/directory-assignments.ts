@@ -9,8 +9,9 @@ import { AssignReplicasToDirs } from '../../protocol/messages/cluster.ts';
 import type { PeerChannel } from '../peer/peer.ts';
 import { ConnectionError } from '../runtime/connection-error.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { Timer, Timers } from '../runtime/runtime.ts';
-import type { Turn, TurnOwner } from '../runtime/turn.ts';
+import type { Timers } from '../runtime/runtime.ts';
+import type { Turn } from '../runtime/turn.ts';
+import { Asking } from './asking.ts';
 
 export interface AssignmentsOptions {
   readonly nodeId: number;
@@ -33,24 +34,23 @@ interface Assignment {
   readonly directoryId: string;
 }
 
-export class DirectoryAssignments implements TurnOwner {
+export class DirectoryAssignments {
   readonly #options: AssignmentsOptions;
   readonly #wanted = new Map<string, Assignment>();
-  #scheduled = false;
-  #sending = false;
-  #timer: Timer | null = null;
+  readonly #asking: Asking;
   #failures = 0;
-  #closed = false;
 
   constructor(options: AssignmentsOptions) {
     this.#options = options;
+    const { timers, turn } = options;
+    this.#asking = new Asking({ timers, turn, isWanted: () => this.#wanted.size > 0, ask: () => this.#ask() });
   }
 
   assign(topicId: string, partition: number, directoryId: string): void {
     const key = `${topicId}:${partition}`;
     if (this.#wanted.get(key)?.directoryId === directoryId) return;
     this.#wanted.set(key, { topicId, partition, directoryId });
-    this.#sendSoon();
+    this.#asking.soon();
   }
 
   /** The metadata agree, or the replica has gone. */
@@ -59,32 +59,14 @@ export class DirectoryAssignments implements TurnOwner {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#timer?.cancel();
+    this.#asking.close();
     this.#wanted.clear();
   }
 
-  #sendSoon(): void {
-    if (this.#scheduled || this.#sending || this.#timer !== null || this.#closed) return;
-    this.#scheduled = true;
-    this.#options.turn.add(this);
-  }
-
-  endTurn(): void {
-    this.#scheduled = false;
-    if (this.#sending || this.#closed || this.#wanted.size === 0) return;
-    this.#sending = true;
-    void this.#send().then((done) => {
-      this.#sending = false;
-      this.#failures = done ? 0 : this.#failures + 1;
-      if (this.#closed || this.#wanted.size === 0) return;
-      // What was not taken, or came meanwhile.
-      const pauseMs = Math.min(BACKOFF_MS * 2 ** Math.min(this.#failures, 16), BACKOFF_MS_MAX);
-      this.#timer = this.#options.timers.after(pauseMs, () => {
-        this.#timer = null;
-        this.#sendSoon();
-      });
-    });
+  /** Gives back how long to wait with what was not taken, or came meanwhile. */
+  async #ask(): Promise<number> {
+    this.#failures = (await this.#send()) ? 0 : this.#failures + 1;
+    return Math.min(BACKOFF_MS * 2 ** Math.min(this.#failures, 16), BACKOFF_MS_MAX);
   }
 
   /** False when not all of it was taken. */
