@@ -4,6 +4,8 @@
  *
  * Promises: knows its length. Does not: know where the bytes are; what extends it does.
  */
+import assert from 'node:assert';
+
 export abstract class DeferredBytes {
   readonly length: number;
 
@@ -19,3 +21,9 @@ export abstract class DeferredBytes {
 }
 
 export type Piece = Buffer | DeferredBytes;
+
+/** For those who have no use for bytes that are not there. */
+export function allInMemory(pieces: Piece[]): Buffer[] {
+  assert(pieces.every((piece) => Buffer.isBuffer(piece)), 'bytes are deferred where they cannot be');
+  return pieces as Buffer[];
+}

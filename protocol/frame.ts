@@ -7,9 +7,8 @@
  * Promises: a header that can be understood at all is understood, also for an API or a version that nobody knows, so that an answer can be
  * given. Frames are whole here: finding them in a stream, and limiting their size, is the connection's.
  */
-import assert from 'node:assert';
 import { decode, encode } from './compile.ts';
-import type { Piece } from './deferred-bytes.ts';
+import { allInMemory, type Piece } from './deferred-bytes.ts';
 import { RequestHeader, ResponseHeader } from './headers.ts';
 import { apis } from './messages/index.ts';
 import { inRange } from './schema.ts';
@@ -67,9 +66,7 @@ export function decodeRequestHeader(frame: Buffer, limits?: ReaderLimits): Decod
 
 /** A response with its header and size, as buffers for one vectored write. Large records in it are by reference. */
 export function encodeResponseFrame<S extends AnyMessage>(api: Api<any, S>, version: number, correlationId: number, input: Input<S>): Buffer[] {
-  const pieces = encodeResponsePieces(api, version, correlationId, input);
-  assert(pieces.every((piece) => Buffer.isBuffer(piece)), 'bytes are deferred where they cannot be');
-  return pieces as Buffer[];
+  return allInMemory(encodeResponsePieces(api, version, correlationId, input));
 }
 
 /** As `encodeResponseFrame`, where bytes of the records may be deferred. */
@@ -78,11 +75,7 @@ export function encodeResponsePieces<S extends AnyMessage>(api: Api<any, S>, ver
   writer.int32(0);
   encode(ResponseHeader, responseHeaderVersion(api, version), { correlationId }, writer);
   encode(api.response, version, input, writer);
-  const size = writer.length - SIZE_BYTES;
-  const pieces = writer.finishPieces();
-  // The header is never deferred.
-  (pieces[0] as Buffer).writeInt32BE(size, 0);
-  return pieces;
+  return withSize(writer);
 }
 
 /** A request of ours with its header and size. */
@@ -97,7 +90,7 @@ export function encodeRequestFrame<Q extends AnyMessage>(
   const { correlationId, clientId } = header;
   encode(RequestHeader, requestHeaderVersion(api, version), { requestApiKey: api.key, requestApiVersion: version, correlationId, clientId }, writer);
   encode(api.request, version, input, writer);
-  return withSize(writer);
+  return allInMemory(withSize(writer));
 }
 
 /** The correlation id of a response, whose size has been taken off: what tells which request it answers. */
@@ -120,10 +113,10 @@ export function decodeResponseFrame<S extends AnyMessage>(
   return { correlationId, body };
 }
 
-function withSize(writer: Writer): Buffer[] {
+function withSize(writer: Writer): Piece[] {
   const size = writer.length - SIZE_BYTES;
-  const buffers = writer.finish();
-  // The first buffer has at least the header, which is never by reference.
-  buffers[0]!.writeInt32BE(size, 0);
-  return buffers;
+  const pieces = writer.finishPieces();
+  // The first has at least the header, which is never by reference.
+  (pieces[0] as Buffer).writeInt32BE(size, 0);
+  return pieces;
 }

@@ -4,8 +4,7 @@
  * Promises: a value that does not fit its type is a TypeError; byte strings below `REFERENCE_BYTES_MIN` are copied, larger ones passed on by
  * reference. Knows nothing of messages: compiled encoders do, and use the functions below the class rather than its methods.
  */
-import assert from 'node:assert';
-import type { DeferredBytes, Piece } from './deferred-bytes.ts';
+import { allInMemory, type DeferredBytes, type Piece } from './deferred-bytes.ts';
 import { textBytes, writeText, writeUuid } from './text.ts';
 
 /** Writers take over where the last one stopped in a chunk of this size, so that small frames cost no allocation of their own. */
@@ -207,9 +206,7 @@ export class Writer {
 
   /** All that was written, in order, as few buffers as the references allow. The writer is empty afterwards. */
   finish(): Buffer[] {
-    const pieces = this.finishPieces();
-    assert(pieces.every((piece) => Buffer.isBuffer(piece)), 'bytes are deferred where they cannot be');
-    return pieces as Buffer[];
+    return allInMemory(this.finishPieces());
   }
 
   /** As `finish`, where bytes may have been deferred. */

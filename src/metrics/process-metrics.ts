@@ -1,16 +1,6 @@
 /** What the process uses of the machine, under the names of Prometheus' client libraries, and the share of time that the event loop idles, which is both of Kafka's idle ratios. Does not ask the operating system itself. */
+import type { ProcessUse } from '../runtime/runtime.ts';
 import type { Metrics } from './metrics.ts';
-
-export interface ProcessUse {
-  readonly cpuSeconds: number;
-  readonly residentBytes: number;
-  readonly heapBytes: number;
-  readonly externalBytes: number;
-  readonly startTimeSeconds: number;
-  readonly openFiles: number | undefined;
-  /** 0 always idle, 1 always busy. */
-  readonly eventLoopShare: number;
-}
 
 export function registerProcessMetrics(metrics: Metrics, look: () => ProcessUse): void {
   // One look a scrape: the first family asks, the others tell what it got.

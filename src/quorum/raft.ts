@@ -13,26 +13,17 @@ import assert from 'node:assert';
 import { ErrorCode } from '../../protocol/errors.ts';
 import { afterLostPreVote, answered, followed, followHighWatermark, hearOfLeader, isAllDurable, isConsistent, notAnswered, setFollower } from './raft-answers.ts';
 import { noteAlive, noteFetch, noteOwnDurable, noteVoters, pollLeader, successors } from './raft-leader.ts';
-import type { Ballot, ElectionState, FollowerRole, RaftConfig, RaftEvent, RaftRequest, RaftState, RaftStep } from './raft-state.ts';
+import type { Ballot, ElectionState, FollowerRole, RaftEvent, RaftRequest, RaftState, RaftStep } from './raft-state.ts';
 import {
   destinationOf, electionDeadline, isLost, isOnlyVoter, isVoterItself, keyOf, leaderDestination, otherVoters, reply, selfAsVoter, send, standAsCandidate, standingMs, toCandidate, toFollower,
   toProspective, toResigned, toUnattached, type Turn,
 } from './raft-turn.ts';
 import { addVoter, changeCommitted, expireChange, removeVoter, updateVoter, upgrade, votersAppended } from './raft-voter-change.ts';
-import { matches, needsUpdate, type ReplicaKey, voterOf, type VoterSet } from './voters.ts';
+import { matches, needsUpdate, type ReplicaKey, voterOf } from './voters.ts';
 
-export function initialState(options: {
-  readonly nodeId: number;
-  readonly directoryId: string;
-  readonly config: RaftConfig;
-  readonly voters: VoterSet;
-  readonly kraftVersion: number;
-  readonly votersOffset: number | null;
+export function initialState(options: Pick<RaftState, 'nodeId' | 'directoryId' | 'config' | 'voters' | 'kraftVersion' | 'votersOffset' | 'lastEpoch' | 'logEndOffset'> & {
   /** From the quorum-state file; null in a new directory. */
   readonly election: ElectionState | null;
-  /** Epoch of the last batch in the log or of the snapshot, 0 when there is none. */
-  readonly lastEpoch: number;
-  readonly logEndOffset: number;
 }): RaftState {
   const { election: saved, lastEpoch } = options;
   // A log that is ahead of the file was written by a leader whose epoch this node never stored: the file is lost or old, the log is right.

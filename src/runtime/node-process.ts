@@ -1,23 +1,10 @@
 /** What the process that we are in uses of the machine, for metrics. On Linux the number of open files too. Does not promise to be cheap: a look costs some 100 us. */
 import { readdirSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-
-/** Has the shape of `ProcessUse` of the metrics. */
-export interface ProcessFacts {
-  readonly cpuSeconds: number;
-  readonly residentBytes: number;
-  readonly heapBytes: number;
-  /** Buffers outside of the heap. */
-  readonly externalBytes: number;
-  readonly startTimeSeconds: number;
-  /** undefined where it cannot be known. */
-  readonly openFiles: number | undefined;
-  /** Of this thread since the last look: 0 always idle, 1 always busy. */
-  readonly eventLoopShare: number;
-}
+import type { ProcessUse } from './runtime.ts';
 
 /** Each asker has its own last look. */
-export function processFacts(): () => ProcessFacts {
+export function processFacts(): () => ProcessUse {
   let last = performance.eventLoopUtilization();
   const startTimeSeconds = Math.round(Date.now() / 1000 - process.uptime());
   return () => {

@@ -85,3 +85,17 @@ export interface Runtime {
   /** How this machine is called by others, as far as it knows. */
   readonly hostName?: string;
 }
+
+/** What the process that we are in uses of the machine. Not part of a Runtime: several nodes may share one process. */
+export interface ProcessUse {
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  readonly heapBytes: number;
+  /** Buffers outside of the heap. */
+  readonly externalBytes: number;
+  readonly startTimeSeconds: number;
+  /** undefined where it cannot be known. */
+  readonly openFiles: number | undefined;
+  /** Of this thread since the last look: 0 always idle, 1 always busy. */
+  readonly eventLoopShare: number;
+}

@@ -6,7 +6,7 @@
  *
  * A piece is read on the spot while that is quick. A file that is consumed was nearly always written or read a moment ago, and a copy out of the page cache
  * is over sooner than the threads that would do it are woken. Beside the reading of whole answers by asynchronous reads of 1 MiB this took 0.77 of the
- * processor time (librdkafka, six partitions). Pieces of 128 KiB take as much as that saves: each wakes a client that sleeps again before the next.
+ * processor time (librdkafka, six partitions). Pieces of 128 KiB took as much as whole answers.
  * A read that takes long met a disk: for a while pieces are read asynchronously then.
  */
 import type { BufferPool } from '../../storage/buffer-pool.ts';

@@ -14,7 +14,7 @@ import { MemoryDisk } from '../../storage/memory-disk.ts';
 import type { Seeded } from '../storage/seeded.ts';
 import { Choice } from '../storage/crash-outcome.ts';
 import type { ContentChange, NameChange, NodeId } from '../storage/crash-outcome.ts';
-import { putFile } from '../storage/crash-disk.ts';
+import { applyName, putFile, split } from '../storage/crash-disk.ts';
 import type { Process, World } from './world.ts';
 
 export type DiskCall = 'open' | 'read' | 'write' | 'truncate' | 'sync' | 'rename' | 'unlink' | 'makeDirectory' | 'removeDirectory' | 'syncDirectory' | 'list' | 'status' | 'setModified';
@@ -449,18 +449,4 @@ function compact(content: Content): void {
   if (count === 0) return;
   content.base = new Choice('everything').content(content.base, content.changes.slice(0, count), 1);
   content.changes = content.changes.slice(count);
-}
-
-function applyName(names: Map<NodeId, Map<string, NodeId>>, { id, from, to }: NameChange): void {
-  if (from !== undefined) {
-    const entries = names.get(from.directory);
-    // Its creation or an earlier rename was lost: nothing is there to be moved or removed.
-    if (entries?.get(from.name) !== id) return;
-    entries.delete(from.name);
-  }
-  if (to !== undefined) names.get(to.directory)?.set(to.name, id);
-}
-
-function split(path: string): string[] {
-  return path.split('/').filter((part) => part !== '' && part !== '.');
 }

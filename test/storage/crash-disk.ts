@@ -388,7 +388,7 @@ function isPending(entry: Entry, boundary: number): boolean {
   return 'durableAt' in entry && entry.durableAt > boundary;
 }
 
-function applyName(names: Map<NodeId, Map<string, NodeId>>, { id, from, to }: NameChange): void {
+export function applyName(names: Map<NodeId, Map<string, NodeId>>, { id, from, to }: NameChange): void {
   if (from !== undefined) {
     const entries = names.get(from.directory);
     // Its creation or an earlier rename was lost: nothing is there to be moved or removed.
@@ -398,7 +398,7 @@ function applyName(names: Map<NodeId, Map<string, NodeId>>, { id, from, to }: Na
   if (to !== undefined) names.get(to.directory)?.set(to.name, id);
 }
 
-function split(path: string): string[] {
+export function split(path: string): string[] {
   return path.split('/').filter((part) => part !== '' && part !== '.');
 }
 

@@ -45,7 +45,7 @@ const MAY_IMPORT: { readonly [room: string]: readonly string[] } = {
   storage: ['protocol'],
   runtime: ['storage'],
   settings: ['protocol', 'runtime'],
-  metrics: [],
+  metrics: ['runtime'],
   peer: ['protocol', 'runtime', 'settings', 'client'],
   security: BELOW_DOMAINS,
   coordinator: BELOW_DOMAINS,
