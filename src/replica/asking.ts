@@ -26,10 +26,6 @@ export class Asking implements TurnOwner {
     this.#options = options;
   }
 
-  get isClosed(): boolean {
-    return this.#closed;
-  }
-
   /** Something is wanted. */
   soon(): void {
     if (this.#scheduled || this.#sending || this.#pause !== null || this.#closed) return;
