@@ -351,14 +351,16 @@ export class Log implements LogEvents {
     const { bytes, maxTimestamp, baseOffset, lastOffset, nowMs } = append;
     const log = this.#state;
     const { active } = log.segments;
-    if (!active.shouldRoll(log.config, bytes, maxTimestamp, lastOffset, nowMs)) return true;
-    // An empty segment is as good as a new one, unless it begins too far back to tell the offset relative to it.
-    if (active.sizeBytes === 0 && active.indexes.offset.canHold(lastOffset)) return true;
     try {
+      // Of a segment that was found on the disk, when it began has to be read first.
+      if (!active.shouldRoll(log.config, bytes, maxTimestamp, lastOffset, nowMs)) return true;
+      // An empty segment is as good as a new one, unless it begins too far back to tell the offset relative to it.
+      if (active.sizeBytes === 0 && active.indexes.offset.canHold(lastOffset)) return true;
       this.#roll(baseOffset, nowMs);
       return true;
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
+      if (!isPassing(error)) this.#writer.fail(error);
       return false;
     }
   }

@@ -187,6 +187,23 @@ describe('a broken disk', () => {
     expect(syncs.count).toBe(1);
   });
 
+  it('fails for good when it cannot read how old the segment is that is to be appended to', async () => {
+    for (const append of ['leader', 'follower'] as const) {
+      const { log: before, disk } = openLog();
+      await fill(before, ['a']);
+      await before.close();
+      const { log } = openLog({ disk, cleanShutdown: true, recoveryPoint: 1 });
+      const told = listen(log);
+      const file = log.segments.active.file();
+      file.readSync = () => {
+        throw new DiskError('EIO', file.path, 'read');
+      };
+      const { error } = append === 'leader' ? log.append(testBatch(), CLIENT) : log.appendAsFollower(testBatch({ baseOffset: 1, partitionLeaderEpoch: 0 }), { leaderEpoch: 0, nowMs: NOW_MS });
+      expect(error).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
+      expect([log.logEndOffset, log.failed, told.failed]).toEqual([1, true, ['StorageError']]);
+    }
+  });
+
   it('tells nobody that something was taken in when the sync that it waits for failed', async () => {
     const { log } = openLog({ config: { flushMessages: 1 } });
     const told = listen(log);
