@@ -35,6 +35,20 @@ describe('the disk of a machine', () => {
     expect(disk.peek('/d/f')).toEqual(Buffer.concat([Buffer.alloc(1024, 'a'), Buffer.alloc(1024, 'b')]));
   });
 
+  test('lets a process that has lost its power ask for a sync, and never answers', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const { disk, world, process } = machine(seed);
+      const file = disk.open('/d/f', 'create');
+      process.die();
+      disk.losePower();
+      let answers = 0;
+      const answered = (): void => void answers++;
+      file.sync().then(answered, answered);
+      await world.run(100);
+      expect(answers).toBe(0);
+    }
+  });
+
   test('keeps what was synced through a power loss, and of the rest now this and now that', async () => {
     const outcomes = new Set<string>();
     for (let seed = 1; seed <= 60; seed++) {

@@ -253,7 +253,9 @@ export class SimDisk implements Disk {
       if (code !== undefined) throw new DiskError(code, path, 'fdatasync');
       compact(content);
     };
-    const pending = (): readonly ContentChange[] => this.#contents.get(id)!.changes.filter((change) => change.durableAt !== 0);
+    // After a power loss the file may be gone; who asks then is refused when his turn comes, or dead.
+    const pending = (): readonly ContentChange[] => this.#contents.get(id)?.changes.filter((change) => change.durableAt !== 0) ?? [];
+    const later = <T>(range: readonly [number, number], label: string, effect: () => T): Promise<T> => this.#later(range, label, effect, owner);
     return {
       path,
       sizeBytes: () => {
@@ -266,21 +268,21 @@ export class SimDisk implements Disk {
         if (code !== undefined) throw new DiskError(code, path, 'read');
         return file.readSync(target, position);
       },
-      read: (target, position) => this.#later(this.times.writeMs, `read ${path}`, () => {
+      read: (target, position) => later(this.times.writeMs, `read ${path}`, () => {
         check();
         const code = this.#faultOf('read', path);
         if (code !== undefined) throw new DiskError(code, path, 'read');
         return file.readSync(target, position);
       }),
       write: (buffers, position) => {
-        if (this.#random.chance(0.5)) return this.#later(this.times.writeMs, `write ${path}`, () => write(buffers, position));
+        if (this.#random.chance(0.5)) return later(this.times.writeMs, `write ${path}`, () => write(buffers, position));
         let failure: unknown;
         try {
           write(buffers, position);
         } catch (error) {
           failure = error;
         }
-        return this.#later(this.times.writeMs, `write ${path}`, () => {
+        return later(this.times.writeMs, `write ${path}`, () => {
           if (failure !== undefined) throw failure;
         });
       },
@@ -294,7 +296,7 @@ export class SimDisk implements Disk {
       // What is written while the sync runs is not covered by it.
       sync: () => {
         const covered = pending();
-        return this.#later(this.times.syncMs, `sync ${path}`, () => sync(covered));
+        return later(this.times.syncMs, `sync ${path}`, () => sync(covered));
       },
       syncSync: () => sync(pending()),
       close: () => file.close(),
@@ -365,11 +367,11 @@ export class SimDisk implements Disk {
 
   // ---- faults and records
 
-  #later<T>(range: readonly [number, number], label: string, effect: () => T): Promise<T> {
+  #later<T>(range: readonly [number, number], label: string, effect: () => T, owner = this.#process): Promise<T> {
     const [least, most] = range;
     const delayMs = least + this.#random.next() * (most - least);
     return new Promise((resolve, reject) => {
-      this.#world.at(delayMs, this.#process, label, () => {
+      this.#world.at(delayMs, owner, label, () => {
         try {
           resolve(effect());
         } catch (error) {
