@@ -53,11 +53,13 @@ export class ClusterNode {
   readonly version: string;
   readonly #words: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
+  readonly #isClosed: () => boolean;
   #daemon: Daemon | null = null;
   isPaused = false;
 
   constructor(options: {
     spec: NodeSpec; host: string; port: number; controllerPort: number; dir: string; words: readonly string[]; version: string; env: Readonly<Record<string, string>>;
+    isClosed: () => boolean;
   }) {
     const { spec, dir } = options;
     this.id = spec.id;
@@ -72,6 +74,7 @@ export class ClusterNode {
     this.version = options.version;
     this.#words = options.words;
     this.#env = options.env;
+    this.#isClosed = options.isClosed;
   }
 
   get isBroker(): boolean {
@@ -98,6 +101,7 @@ export class ClusterNode {
   /** Starts the process and does not wait for it to serve. */
   spawn(): void {
     if (this.isRunning) throw new Error(`node ${this.id} runs already`);
+    if (this.#isClosed()) throw new Error(`node ${this.id} is not started any more: its cluster is closed`);
     this.isPaused = false;
     this.#daemon = startDaemon(this.#words, { cwd: this.dir, logFile: this.logFile, env: this.#env });
   }
@@ -139,20 +143,23 @@ export class ClusterProcesses {
   readonly nodes: readonly ClusterNode[];
   readonly clusterId: string;
   readonly #readyTimeoutMs: number;
+  readonly #closing: { isClosed: boolean };
   /** From the start of the processes to the last broker's answer that names all brokers. */
   readyMs = 0;
 
-  private constructor(nodes: readonly ClusterNode[], clusterId: string, readyTimeoutMs: number) {
+  private constructor(nodes: readonly ClusterNode[], clusterId: string, readyTimeoutMs: number, closing: { isClosed: boolean }) {
     this.nodes = nodes;
     this.clusterId = clusterId;
     this.#readyTimeoutMs = readyTimeoutMs;
+    this.#closing = closing;
   }
 
   /** Writes the settings files and formats what must be formatted, and starts nothing. */
   static async prepare(options: ClusterOptions): Promise<ClusterProcesses> {
     const { nodes: specs, dir, hostOf = () => '127.0.0.1', prefixOf = () => [], env = {} } = options;
     const clusterId = newClusterId();
-    const places = [];
+    const places = [],
+      closing = { isClosed: false };
     for (const spec of specs) places.push({ spec, host: hostOf(spec.id), port: await freePort(), controllerPort: await freePort() });
     const voters = places.filter(({ spec }) => spec.roles.includes('controller')).map(({ spec, host, controllerPort }) => `${spec.id}@${host}:${controllerPort}`);
     const brokers = places.filter(({ spec }) => spec.roles.includes('broker')).length;
@@ -192,9 +199,10 @@ export class ClusterProcesses {
         spec, host, port, controllerPort, dir: home, version,
         words: [...prefixOf(spec.id), ...command],
         env: { LOG_DIR: home, KAFKA_HEAP_OPTS: '-Xmx512m', ...env },
+        isClosed: () => closing.isClosed,
       });
     }));
-    return new ClusterProcesses(nodes, clusterId, options.readyTimeoutMs ?? READY_TIMEOUT_MS);
+    return new ClusterProcesses(nodes, clusterId, options.readyTimeoutMs ?? READY_TIMEOUT_MS, closing);
   }
 
   static async start(options: ClusterOptions): Promise<ClusterProcesses> {
@@ -249,6 +257,16 @@ export class ClusterProcesses {
     for (const part of [this.nodes.filter((node) => node.isBroker), this.nodes.filter((node) => !node.isBroker)])
       await Promise.all(part.filter((node) => node.isRunning).map(async (node) => ends.set(node.id, await node.stop(timeoutMs))));
     return ends;
+  }
+
+  /** From now on no node starts, whoever asks. Those that run go on. */
+  close(): void {
+    this.#closing.isClosed = true;
+  }
+
+  /** How the logs of all nodes end: worth reading when nothing moves. */
+  tails(lines = 8): string {
+    return this.nodes.map((node) => `node ${node.id} (${node.kind}${node.isRunning ? '' : ', not running'}) ends:\n${node.tail(lines)}`).join('\n');
   }
 
   async killAll(): Promise<void> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addedLatency } from '../../bench/cluster-run.ts';
 import { LATENCY_ROWS, type RunningCluster, clusterScenarios, describeFailovers, failovers, placed, startCluster } from '../../bench/cluster.ts';
+import { ClusterProcesses, combinedNodes } from '../../bench/cluster-process.ts';
 import { NodeDriver } from '../../bench/node.ts';
 import type { Row } from '../../bench/report.ts';
 import { Bench, type Measurement, scaled } from '../../bench/scenario.ts';
@@ -55,4 +56,15 @@ test('what replication adds is the difference of two rows', () => {
   expect(addedLatency([at(LATENCY_ROWS[0], 1, 2), at(LATENCY_ROWS[1], 1.5, 5)])).toBe('added by replication (d), ms: p50 0.50 / 3.00, p99 1.00 / 6.00');
   expect(addedLatency([])).toBe('added by replication: not measured');
   expect(describeFailovers('failover', [3, 1, 2], [])).toContain('2 (3, 1, 2) / -');
+});
+
+test('of a cluster that is closed no node starts, whoever still asks', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'ottla-closed-cluster-'));
+  try {
+    const cluster = await ClusterProcesses.prepare({ nodes: combinedNodes('ottla', 1), dir });
+    cluster.close();
+    expect(() => cluster.node(1).spawn()).toThrow('node 1 is not started any more: its cluster is closed');
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
 });

@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
 import type { ClusterProcesses } from '../../bench/cluster-process.ts';
 import { CommitHistory, History } from '../crash/history.ts';
-import { readAll, watched } from '../crash/progress.ts';
+import { readAll, watched, within } from '../crash/progress.ts';
 import { seeded } from '../crash/seeded.ts';
 import { type CommitListener, TOPIC, type Writer, javaWriter, judging, kafkajsProcessWriter, librdkafkaWriter } from '../crash/writers.ts';
 import { type ClusterAdmin, sleep } from './admin.ts';
@@ -41,6 +41,8 @@ const KAFKAJS_WRITERS = 2;
 /** kafkajs sets timers that were due before 1970 (network/requestQueue), and Node says so each time. */
 const QUIET = ['--disable-warning=TimeoutNegativeWarning', '--disable-warning=MaxListenersExceededWarning'];
 const COMMITTER_STOP_MS = 10_000;
+/** What writers have to end in after a failure, before they are killed: they would only take the time of what runs next. */
+const ABANDONED_MS = 1_000;
 /** What of a value names the record. */
 const NAME_CHARS = 40;
 /**
@@ -114,7 +116,7 @@ export class Load {
     // Harm comes after everybody's first record everywhere: a broker takes whatever sequence number a producer that it does not know comes with, and when a
     // leader moves between a Java producer's first two batches the second is taken for the first, which is then out of order for ever (seen with Kafka 4.3.1).
     await this.#until(() => this.#begun.size === this.#writers.length * this.partitions, this.#options.stallMsMax, () => `only these have begun: ${[...this.#begun].join(', ')}`);
-    await this.#watched(this.commits.more());
+    await this.#within(`the group's first commit`, this.commits.more());
   }
 
   /** A member that the group has given up (its session ended while it could not reach the coordinator) begins anew: kafkajs leaves that to its user. */
@@ -163,13 +165,13 @@ export class Load {
     return this.history.acknowledged;
   }
 
-  /** The nodes whose logs are worth reading when nothing moves. */
-  #tail(): string {
-    return this.#options.cluster.nodes.map((node) => `node ${node.id} (${node.kind}${node.isRunning ? '' : ', not running'}) ends:\n${node.tail(8)}`).join('\n');
+  #watched<T>(wait: Promise<T>): Promise<T> {
+    return watched(wait, { stallMsMax: this.#options.stallMsMax, tail: () => this.#options.cluster.tails(), failure: () => this.#failure, moving: () => this.history.acknowledged + this.commits.acknowledged });
   }
 
-  #watched<T>(wait: Promise<T>): Promise<T> {
-    return watched(wait, { stallMsMax: this.#options.stallMsMax, tail: () => this.#tail(), failure: () => this.#failure, moving: () => this.history.acknowledged + this.commits.acknowledged });
+  /** For what may not come although other things move. */
+  #within<T>(what: string, wait: Promise<T>): Promise<T> {
+    return within(this.#options.stallMsMax, what, this.#watched(wait), () => this.#options.cluster.tails());
   }
 
   /** Throws when a writer has given up, which none may. */
@@ -209,7 +211,7 @@ export class Load {
       const look = () => {
         if (reached()) end();
       };
-      const late = setTimeout(() => end(new Error(`after ${timeoutMs} ms ${why()}\n${this.#tail()}`)), timeoutMs);
+      const late = setTimeout(() => end(new Error(`after ${timeoutMs} ms ${why()}\n${this.#options.cluster.tails()}`)), timeoutMs);
       const often = setInterval(() => {
         if (this.#failure) end(this.#failure);
       }, 100);
@@ -221,11 +223,11 @@ export class Load {
   /** Stops all, on a cluster that is whole again, and judges. */
   async finish(): Promise<string[]> {
     this.#stopping = true;
-    await this.#watched(Promise.all(this.#writers.map((writer) => writer.stop())));
+    await this.#within('the last acknowledgements of writers that were told to end', Promise.all(this.#writers.map((writer) => writer.stop())));
     // What the group has not read yet shows nothing that reading everything does not.
     await this.#committer!.stop();
     const least = this.commits.snapshot();
-    this.violations.push(...this.commits.violations(least, await this.#committed()));
+    this.violations.push(...this.commits.violations(least, await this.#within('the offsets that the group committed', this.#committed())));
     const log = await readAll(this.config, TOPIC, this.partitions, this.#options.stallMsMax);
     this.violations.push(...this.history.violations(log));
     for (const [partition, records] of log) {
@@ -254,10 +256,13 @@ export class Load {
     }
   }
 
-  /** After a failure: tells everybody to end and waits for nobody. */
+  /** After a failure: tells everybody to end, and kills who has not when nobody answers any more. Waits for nobody. */
   abandon(): void {
     this.#stopping = true;
-    for (const writer of this.#writers) writer.stop().catch(() => {});
+    for (const writer of this.#writers) {
+      writer.stop().catch(() => {});
+      setTimeout(() => writer.kill?.(), ABANDONED_MS).unref();
+    }
     this.#committer?.stop().catch(() => {});
   }
 }

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BrokerKind } from '../../bench/broker-process.ts';
 import { type ClusterOptions, ClusterProcesses, type NodeSpec } from '../../bench/cluster-process.ts';
+import { within } from '../crash/progress.ts';
 import { type Seeded, seeded } from '../crash/seeded.ts';
 import { ClusterAdmin } from './admin.ts';
 import { Load, type LoadOptions, type Programs } from './load.ts';
@@ -16,6 +17,8 @@ export interface ScenarioContext {
   readonly rounds: number;
   /** Monotonic time after which no further round begins. */
   readonly deadlineMs: number;
+  /** Longer than this no scenario takes: it is ended where it is, and has failed. */
+  readonly limitMs: number;
   readonly programs: Programs;
   readonly settings: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -72,28 +75,35 @@ export async function withCluster(context: ScenarioContext, options: WithCluster
   });
   const admin = new ClusterAdmin(cluster);
   let load: Load | null = null,
+    step = 'nothing',
     ok = false;
-  try {
+  const run = async () => {
+    step = 'starting';
     await options.prepared?.(cluster);
     await cluster.startAll();
     const beganMs = performance.now();
+    step = 'starting the load';
     load = await Load.start({
       cluster, admin, programs: context.programs, seed: context.seed, stallMsMax: context.stallMsMax, recordsPerSecond: context.recordsPerSecond,
       partitions: options.partitions ?? PARTITIONS,
       ...(options.assignments && { assignments: options.assignments }),
       ...(options.topicConfigs && { topicConfigs: options.topicConfigs }),
     });
+    step = 'doing harm';
     await harm({ cluster, admin, load, random: seeded(context.seed), violations, facts });
+    step = 'healing';
     for (const node of cluster.nodes) if (!node.isRunning) node.spawn();
     await cluster.ready(cluster.brokers);
     const topics = ['crash', '__consumer_offsets'];
     await admin.settled(topics, context.stallMsMax);
+    step = 'reading everything';
     const found = await load.finish();
     violations.push(...found);
     facts.push(`${load.history.acknowledged} records and ${load.commits.acknowledged} commits acknowledged in ${((performance.now() - beganMs) / 1000).toFixed(0)} s`);
     await admin.settled(topics, context.stallMsMax);
     const views = await admin.partitions(...topics);
     admin.close();
+    step = 'stopping all nodes';
     const stopMs = performance.now();
     for (const [id, end] of await cluster.stopAll(STOP_MS_MAX)) {
       // A JVM ends with 143 after SIGTERM, also when all went well; and of Apache Kafka's nodes that are told to stop at once the last waits for a quorum.
@@ -103,9 +113,14 @@ export async function withCluster(context: ScenarioContext, options: WithCluster
     const { bytes, problems } = compareReplicas(cluster.nodes, views);
     violations.push(...problems);
     facts.push(`${(bytes / 1e6).toFixed(1)} MB in ${views.length} partitions are the same on all replicas`);
+  };
+  try {
+    await within(context.limitMs, 'the scenario', run(), () => `It was ${step}.\n${cluster.tails()}`);
     ok = violations.length === 0;
   } finally {
-    load?.abandon();
+    // What ran into the limit goes on behind, finds no node any more, and must start none.
+    cluster.close();
+    (load as Load | null)?.abandon();
     admin.close();
     await cluster.killAll();
     await options.ended?.(cluster);

@@ -5,6 +5,19 @@
 import { Kafka, type KafkaConfig } from 'kafkajs';
 import type { LogRecord } from './history.ts';
 
+/** What `wait` resolves with; rejects when that takes longer than `limitMs`, saying what was waited for. Does not end what it waits for: nobody waits for it any more. */
+export async function within<T>(limitMs: number, what: string, wait: Promise<T>, tail: () => string = () => ''): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, failed) => {
+    timer = setTimeout(() => failed(new Error(`${what}: not done after ${limitMs} ms\n${tail()}`.trimEnd())), limitMs);
+  });
+  try {
+    return await Promise.race([wait, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** What `wait` resolves with, unless a writer has failed or `moving` did not change for too long. */
 export async function watched<T>(
   wait: Promise<T>,
@@ -32,19 +45,22 @@ export async function watched<T>(
   }
 }
 
-/** Everything up to the high watermarks, by partition. */
+/** Everything up to the high watermarks, by partition. Each of its steps has `stallMsMax`: kafkajs may be told to try for ever. */
 export async function readAll(config: KafkaConfig, topic: string, partitions: number, stallMsMax: number): Promise<Map<number, LogRecord[]>> {
   const kafka = new Kafka({ ...config, clientId: 'reader' });
   const admin = kafka.admin();
-  await admin.connect();
-  const ends = new Map((await admin.fetchTopicOffsets(topic)).map((each) => [each.partition, Number(each.high)]));
-  await admin.disconnect();
+  const offsets = async () => {
+    await admin.connect();
+    const ends = await admin.fetchTopicOffsets(topic);
+    await admin.disconnect();
+    return ends;
+  };
+  const ends = new Map((await within(stallMsMax, `kafkajs's admin asks for the offsets of ${topic}`, offsets())).map((each) => [each.partition, Number(each.high)]));
   const log = new Map<number, LogRecord[]>(Array.from({ length: partitions }, (_, partition) => [partition, []]));
   const consumer = kafka.consumer({ groupId: 'crash-reader' });
   const complete = () => [...log].every(([partition, records]) => (records.at(-1)?.offset ?? -1) + 1 >= (ends.get(partition) ?? 0));
   if (complete()) return log;
-  await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
+  await within(stallMsMax, 'the reader connects', consumer.connect().then(() => consumer.subscribe({ topic, fromBeginning: true })));
   let timer: NodeJS.Timeout | undefined;
   await new Promise<void>((done, failed) => {
     const late = () => {
@@ -63,6 +79,6 @@ export async function readAll(config: KafkaConfig, topic: string, partitions: nu
       })
       .catch(failed);
   }).finally(() => clearTimeout(timer));
-  await consumer.disconnect();
+  await within(stallMsMax, 'the reader leaves', consumer.disconnect());
   return log;
 }

@@ -22,6 +22,8 @@ const QUEUE_RECORDS_MAX = 2_000;
 export interface Writer {
   /** Resolves when everything that was attempted is acknowledged. */
   stop(): Promise<void>;
+  /** Ends it at once where it is a process. */
+  kill?(): void;
 }
 
 export interface WriterOptions {
@@ -188,6 +190,7 @@ function numberingWriter({ name, partitions, history, fail, anyOrder = false }: 
       child.stdin.end();
       return closed;
     },
+    kill,
   };
 }
 

@@ -46,6 +46,9 @@ const scenarios: readonly { readonly name: string; readonly nodes: readonly Node
   { name: 'three that are both', nodes: ([ours, theirs, ours] as const).map((kind, i) => ({ id: 1 + i, kind, roles: ['broker', 'controller'] as const })) },
 ];
 
+/** Of each round; a busy machine needs a third of it. */
+const SCENARIO_MS_MAX = 600_000;
+
 const say = (line: string) => console.log(line);
 
 async function main(): Promise<number> {
@@ -75,7 +78,7 @@ async function main(): Promise<number> {
     const startedMs = performance.now();
     try {
       const { violations, facts } = await mixed({
-        kind: ours, dir: home, seed, rounds, programs, nodes, recordsPerSecond: Number(values.rate), stallMsMax: 120_000, keep: values.keep, deadlineMs: Infinity,
+        kind: ours, dir: home, seed, rounds, programs, nodes, recordsPerSecond: Number(values.rate), stallMsMax: 120_000, keep: values.keep, deadlineMs: Infinity, limitMs: SCENARIO_MS_MAX * rounds,
         settings: quickFailover({ sessionMs: Number(values['session-ms']) }),
         env: SMALL_JVM,
         say: (line) => say(`  ${name}: ${line}`),
