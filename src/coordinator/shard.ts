@@ -27,12 +27,13 @@ export interface ShardLog {
    */
   append(batch: Buffer): { readonly baseOffset: number; readonly committed: Promise<void> };
   /**
-   * At least one whole batch from the one that contains `from` on, in order; the last may be cut short. null at the end of what the log held when this node
-   * became its leader. Waits until all of that is committed: what a new leader has and its predecessor did not commit is decided before a state is built on it.
+   * At least one whole batch from the one that contains `from` on, in order; the last may be cut short. null when nothing is there. Waits until all below `end`
+   * is committed: what a new leader has and its predecessor did not commit is decided before a state is built on it.
    */
-  read(from: number): Promise<Buffer | null>;
-  readonly highWatermark: number;
+  read(from: number, end: number): Promise<Buffer | null>;
   readonly logStartOffset: number;
+  /** What the next batch would get. */
+  readonly logEndOffset: number;
 }
 
 /** Where a record lies in the log, and in whose name it was written. */
@@ -153,15 +154,16 @@ export class Shard<R, M extends StateMachine<R>> {
     return this.#state;
   }
 
-  /** Replays the log. Resolves when the shard serves, has failed or was unloaded meanwhile. Called once, by the owner. */
+  /** Replays what the log holds now. Resolves when the shard serves, has failed or was unloaded meanwhile. Called once, by the owner. */
   async load(): Promise<void> {
     const incarnation = this.#incarnation;
     const startedMs = this.#clock.monotonicMs();
     let offset = this.log.logStartOffset;
+    const end = this.log.logEndOffset;
     let recordCount = 0;
     try {
-      for (;;) {
-        const buffer = await this.log.read(offset);
+      while (offset < end) {
+        const buffer = await this.log.read(offset, end);
         if (incarnation !== this.#incarnation) return;
         if (buffer === null) break;
         const before = offset;

@@ -1,5 +1,5 @@
 /**
- * A partition of an internal topic as its coordinator sees it, for one leadership: appended to in order, and read from the start once.
+ * A partition of an internal topic as its coordinator sees it, for one leadership: appended to in order, and read from the start.
  * Ends with the leader epoch: the coordinator is given a new one then.
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
@@ -11,15 +11,14 @@ const READ_BYTES = 1 << 20;
 
 export function shardLogOf(partition: Partition, clock: Clock): ShardLog {
   const { log, leaderEpoch } = partition;
-  const endOffset = log.logEndOffset;
   return {
     partition: partition.partition,
     leaderEpoch,
-    get highWatermark() {
-      return log.highWatermark;
-    },
     get logStartOffset() {
       return log.logStartOffset;
+    },
+    get logEndOffset() {
+      return log.logEndOffset;
     },
     append(batch) {
       if (!partition.isLeader || partition.leaderEpoch !== leaderEpoch) throw new KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER);
@@ -31,8 +30,7 @@ export function shardLogOf(partition: Partition, clock: Clock): ShardLog {
       });
       return { baseOffset, committed };
     },
-    async read(from) {
-      if (from >= endOffset) return null;
+    async read(from, endOffset) {
       if (log.highWatermark < endOffset) {
         await new Promise<void>((resolve, reject) => {
           partition.whenCommitted(endOffset, (code) => (isCommitted(code) ? resolve() : reject(new KafkaError(code))));

@@ -45,12 +45,15 @@ export class RawClient {
   readonly gone = new Promise<void>((resolve) => (this.#onClosed = resolve));
   #correlationId = 0;
 
-  static async connect(port: number): Promise<RawClient> {
-    return new RawClient(await runtime.network.connect({ host: '127.0.0.1', port, timeoutMs: 5000 }));
+  readonly #clientId: string;
+
+  static async connect(port: number, clientId = 'test'): Promise<RawClient> {
+    return new RawClient(await runtime.network.connect({ host: '127.0.0.1', port, timeoutMs: 5000 }), clientId);
   }
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, clientId: string) {
     this.socket = socket;
+    this.#clientId = clientId;
     const cutter = new FrameCutter({ frameBytesMax: 1 << 30, limit: 'the test' });
     socket.onData = (chunk) => cutter.push(chunk, (frame) => (this.#waiting.shift()!.take(frame), true));
     socket.onClose = () => {
@@ -61,7 +64,7 @@ export class RawClient {
   }
 
   async ask<Q extends Message<any>, S extends Message<any>>(api: Api<Q, S>, version: number, input: Input<Q>): Promise<Value<S>> {
-    const frame = await this.send(encodeRequestFrame(api, version, { correlationId: ++this.#correlationId, clientId: 'test' }, input));
+    const frame = await this.send(encodeRequestFrame(api, version, { correlationId: ++this.#correlationId, clientId: this.#clientId }, input));
     return decodeResponseFrame(api, version, frame).body;
   }
 

@@ -16,8 +16,8 @@ import { buildBatch } from '../../protocol/record/build.ts';
 import { MemoryDisk } from '../../storage/memory-disk.ts';
 import { servedApis } from '../../src/api/index.ts';
 import { servedOn } from '../../src/api/serve.ts';
-import { batchOf, defaultsOf, startWorld } from './broker-world.ts';
-import type { RawClient, World } from './broker-world.ts';
+import { batchOf, defaultsOf, RawClient, startWorld } from './broker-world.ts';
+import type { World } from './broker-world.ts';
 
 const worlds: World[] = [];
 async function world(options?: Parameters<typeof startWorld>[0]): Promise<World> {
@@ -212,6 +212,32 @@ describe('a restart', () => {
     expect(disk.list('/data').filter((name) => name.startsWith('stranger'))).toEqual([expect.stringMatching(/^stranger-0\..*-stray$/)]);
     expect(second.lines.join()).toContain('put aside');
   });
+});
+
+test('a coordinator whose log others have written to loads it anew, with all that was committed since it leads', async () => {
+  const { port, connect } = await world({ set: ['offsets.topic.num.partitions=1'] });
+  const client = await connect();
+  await createTopic(client, 't');
+  await client.ask(FindCoordinator, 3, { key: 'g', keyType: 0 });
+  const commit = async (offset: bigint) => {
+    const request = { groupId: 'g', generationIdOrMemberEpoch: -1, memberId: '', topics: [{ name: 't', partitions: [{ partitionIndex: 0, committedOffset: offset, committedMetadata: null }] }] };
+    return (await client.ask(OffsetCommit, 8, request)).topics[0]!.partitions[0]!.errorCode;
+  };
+  const committed = async () => {
+    for (;;) {
+      const { errorCode, topics } = await client.ask(OffsetFetch, 7, { groupId: 'g', topics: [{ name: 't', partitionIndexes: [0] }], requireStable: false });
+      if (errorCode !== ErrorCode.COORDINATOR_LOAD_IN_PROGRESS) return topics[0]?.partitions[0]?.committedOffset;
+    }
+  };
+  expect(await commit(5n)).toBe(ErrorCode.NONE);
+  // Who calls himself so may write to internal topics, as with Apache Kafka.
+  const stranger = await RawClient.connect(port, '__admin_client');
+  const key = Buffer.from([0, 99]);
+  expect((await produce(stranger, '__consumer_offsets', buildBatch({ baseOffset: 0, records: [{ timestamp: Date.now(), key, value: null }] }))).errorCode).toBe(ErrorCode.NONE);
+  expect(await commit(6n), 'is in the log, but not where the coordinator thought').toBe(ErrorCode.NOT_COORDINATOR);
+  expect(await committed()).toBe(6n);
+  expect(await commit(7n)).toBe(ErrorCode.NONE);
+  expect(await committed()).toBe(7n);
 });
 
 describe('the end', () => {

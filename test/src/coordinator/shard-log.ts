@@ -18,7 +18,6 @@ export class TestLog implements ShardLog {
   readonly leaderEpoch: number;
   readonly logStartOffset = 0;
   batches: Buffer[] = [];
-  highWatermark = 0;
   /** What an append throws, if it does. */
   refusal: ErrorCode | null = null;
   /** Appended batches wait for `commit` or `fail`. */
@@ -31,27 +30,20 @@ export class TestLog implements ShardLog {
     this.partition = partition;
     this.leaderEpoch = leaderEpoch;
     this.batches = [...batches];
-    this.highWatermark = this.endOffset;
   }
 
-  get endOffset(): number {
+  get logEndOffset(): number {
     const last = this.batches.at(-1);
     return last === undefined ? 0 : nextOffset(last, 0);
   }
 
   append(batch: Buffer): { baseOffset: number; committed: Promise<void> } {
     if (this.refusal !== null) throw new KafkaError(this.refusal);
-    const baseOffset = this.endOffset;
+    const baseOffset = this.logEndOffset;
     setBaseOffset(batch, 0, baseOffset);
     this.batches.push(batch);
-    const end = this.endOffset;
-    if (!this.holds) {
-      this.highWatermark = end;
-      return { baseOffset, committed: Promise.resolve() };
-    }
-    const committed = new Promise<void>((resolve, reject) => {
-      this.held.push({ baseOffset, resolve: () => { this.highWatermark = end; resolve(); }, reject });
-    });
+    if (!this.holds) return { baseOffset, committed: Promise.resolve() };
+    const committed = new Promise<void>((resolve, reject) => void this.held.push({ baseOffset, resolve, reject }));
     return { baseOffset, committed };
   }
 
