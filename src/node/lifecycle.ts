@@ -243,7 +243,8 @@ export class BrokerLifecycle {
       BrokerHeartbeat,
       {
         brokerId: nodeId, brokerEpoch: this.#epoch, currentMetadataOffset: metadataOffset(), wantFence, wantShutDown: isLeaving,
-        offlineLogDirs: offlineLogDirs(), cordonedLogDirs: cordonedLogDirs(),
+        // Which are cordoned is a setting that the metadata may have: not known before they are, and the controller then keeps what it has.
+        offlineLogDirs: offlineLogDirs(), cordonedLogDirs: wantFence ? null : cordonedLogDirs(),
       },
       { timeoutMs: requestTimeoutMs },
     );

@@ -42,7 +42,7 @@ export class Peers {
       let peer = this.#byAddress.get(key);
       if (peer === undefined) {
         this.#makeRoom();
-        this.#byAddress.set(key, (peer = this.#connectTo(address)));
+        this.#byAddress.set(key, (peer = this.#connectTo(address, purpose === 'quorum' ? `raft-client-${this.#nodeId}` : String(this.#nodeId))));
       }
       return peer;
     };
@@ -55,7 +55,7 @@ export class Peers {
     let lanes = this.#brokers.get(nodeId);
     if (lanes === undefined) this.#brokers.set(nodeId, (lanes = new Map()));
     let peer = lanes.get(lane);
-    if (peer === undefined) lanes.set(lane, (peer = this.#connectTo(address)));
+    if (peer === undefined) lanes.set(lane, (peer = this.#connectTo(address, `broker-${this.#nodeId}-fetcher-${lane}`)));
     else peer.moveTo(address);
     return peer;
   }
@@ -92,10 +92,11 @@ export class Peers {
     return this.#image().brokers.get(nodeId)?.endpoints.find((endpoint) => endpoint.name === name) ?? null;
   }
 
-  #connectTo({ host, port }: PeerAddress): Peer {
+  /** Under the names that Kafka's nodes have for each other, by which operators know them in logs and quotas. */
+  #connectTo({ host, port }: PeerAddress, clientId: string): Peer {
     const { network, timers, clock } = this.#runtime;
     const peer = new Peer({ host, port }, {
-      ...PEER_DEFAULTS, pool: this.#frames, network, timers, clock, clientId: `node-${this.#nodeId}`, connectTimeoutMs: this.#settings.get('socket.connection.setup.timeout.ms'),
+      ...PEER_DEFAULTS, pool: this.#frames, network, timers, clock, clientId, connectTimeoutMs: this.#settings.get('socket.connection.setup.timeout.ms'),
     });
     if (this.#closed) peer.close();
     return peer;

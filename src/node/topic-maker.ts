@@ -70,7 +70,7 @@ export class TopicMaker {
     });
     let answer;
     try {
-      answer = await channel.request(CreateTopics, { topics, timeoutMs, validateOnly: false } as never, { timeoutMs });
+      answer = await channel.request(CreateTopics, { topics, timeoutMs: inForce.get('request.timeout.ms'), validateOnly: false } as never, { timeoutMs });
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       throw new KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, error.message);

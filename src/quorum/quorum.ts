@@ -28,7 +28,7 @@ import { RaftPeers } from './raft-peers.ts';
 import type { Destination, ElectionState, RaftConfig, RaftState } from './raft-state.ts';
 import { newRecord, type NewRecord } from './records.ts';
 import { Replication } from './replication.ts';
-import { endpointOn, isVoter, KRAFT_VERSIONS, parseHostPort, parseStaticVoters, type VoterSet } from './voters.ts';
+import { endpointOn, isVoter, KRAFT_VERSIONS, parseHostPort, parseStaticVoters, voterOf, type VoterSet } from './voters.ts';
 
 export interface QuorumOptions {
   readonly runtime: Runtime;
@@ -289,8 +289,9 @@ class OpenedQuorum implements Quorum {
   }
 
   leader(): QuorumLeader {
-    const { election, leaderEndpoints, role, config } = this.#driver.state;
-    const endpoint = endpointOn(leaderEndpoints, config.listenerName);
+    const { election, leaderEndpoints, role, config, voters } = this.#driver.state;
+    // Where the voters are written down counts for more than what a leader says of itself, as for Kafka's nodes: somebody may have put something between.
+    const endpoint = endpointOn(voterOf(voters, election.leaderId)?.endpoints ?? [], config.listenerName) ?? endpointOn(leaderEndpoints, config.listenerName);
     // Who has resigned is not the one to go to.
     if (election.leaderId < 0 || role.name === 'resigned') return { leaderId: -1, epoch: election.epoch, address: null };
     return { leaderId: election.leaderId, epoch: election.epoch, address: endpoint === undefined ? null : { host: endpoint.host, port: endpoint.port } };

@@ -4,23 +4,11 @@ import { decode } from '../../protocol/compile.ts';
 import { decodeRequestHeader, decodeResponseFrame, encodeRequestFrame, encodeResponseFrame } from '../../protocol/frame.ts';
 import { apis } from '../../protocol/messages/index.ts';
 import type { AnyApi } from '../../protocol/schema.ts';
-import { describeGolden, goldenLines, hasGoldenFile } from './golden.ts';
+import { describeGolden, hasGoldenFile } from './golden.ts';
+import { TRANSCRIPT, transcriptFrames } from './transcript.ts';
+import type { TranscriptFrame } from './transcript.ts';
 
-const FILE = 'transcripts/controller-and-brokers.jsonl.gz';
-
-interface Line {
-  readonly step?: string;
-  readonly dir: 'request' | 'response';
-  readonly apiKey: number;
-  readonly version: number;
-  readonly correlationId: number;
-  readonly clientId?: string | null;
-  /** Without the length. */
-  readonly size: number;
-  readonly hex: string;
-}
-
-function again(line: Line, api: AnyApi, frame: Buffer): Buffer[] {
+function again(line: TranscriptFrame, api: AnyApi, frame: Buffer): Buffer[] {
   if (line.dir === 'response') {
     const { correlationId, body } = decodeResponseFrame(api, line.version, frame);
     expect(correlationId).toBe(line.correlationId);
@@ -35,8 +23,8 @@ function again(line: Line, api: AnyApi, frame: Buffer): Buffer[] {
 
 describeGolden(() => {
   // The usual set has it; another one may be of encodings alone.
-  test.skipIf(!hasGoldenFile(FILE))(FILE, () => {
-    const lines = (goldenLines(FILE) as Line[]).filter((line) => line.step === undefined);
+  test.skipIf(!hasGoldenFile(TRANSCRIPT))(TRANSCRIPT, () => {
+    const lines = transcriptFrames();
     expect(lines.length).toBeGreaterThan(0);
     for (const line of lines) {
       const frame = Buffer.from(line.hex, 'hex');

@@ -21,6 +21,8 @@ const LINES_KEPT = 400;
 
 export interface NodeOptions {
   readonly id: number;
+  /** By default one of its own. */
+  readonly address?: string;
   readonly clusterId: string;
   /** `name=value` */
   readonly settings: readonly string[];
@@ -50,9 +52,9 @@ export class SimNode {
   readonly #random: Seeded;
   readonly #turns: Seeded;
 
-  constructor(world: World, network: SimNetwork, { id, clusterId, settings }: NodeOptions) {
+  constructor(world: World, network: SimNetwork, { id, address = addressOf(id), clusterId, settings }: NodeOptions) {
     this.id = id;
-    this.address = addressOf(id);
+    this.address = address;
     this.settings = settings;
     this.#world = world;
     this.#network = network;

@@ -13,25 +13,14 @@ import { CreateTopics } from '../../../protocol/messages/topics.ts';
 import { readBatches } from '../../../src/quorum/batches.ts';
 import { ZERO_UUID } from '../../../src/quorum/image.ts';
 import type { Quorum } from '../../../src/quorum/quorum.ts';
-import { describeGolden, goldenLines, hasGoldenFile } from '../../protocol/golden.ts';
+import { describeGolden, hasGoldenFile } from '../../protocol/golden.ts';
+import { TRANSCRIPT, transcriptFrames } from '../../protocol/transcript.ts';
+import type { TranscriptFrame } from '../../protocol/transcript.ts';
 import { askController, comparable, type Json, mapped, plain, sweeps, type Written, writtenRecords } from './conversation.ts';
 import { QuorumWorld } from './world.ts';
 
-const FILE = 'transcripts/controller-and-brokers.jsonl.gz';
 const CONTROLLER_PORT = 26_091;
 const PLAYED: ReadonlySet<number> = new Set([BrokerRegistration, BrokerHeartbeat, AlterPartition, AllocateProducerIds, CreateTopics, Envelope].map(({ key }) => key));
-
-interface Frame {
-  readonly t: number;
-  readonly step?: string;
-  readonly port: number;
-  readonly conn: number;
-  readonly dir: 'request' | 'response';
-  readonly apiKey: number;
-  readonly version: number;
-  readonly correlationId: number;
-  readonly hex: string;
-}
 
 interface Exchange {
   readonly atMs: number;
@@ -42,10 +31,10 @@ interface Exchange {
   readonly isForwarded?: true;
 }
 
-const bodyOf = (line: Frame): Buffer => Buffer.from(line.hex, 'hex');
+const bodyOf = (line: TranscriptFrame): Buffer => Buffer.from(line.hex, 'hex');
 
 /** In the order in which the controller was asked. */
-function exchanges(lines: readonly Frame[]): Exchange[] {
+function exchanges(lines: readonly TranscriptFrame[]): Exchange[] {
   const found: Exchange[] = [];
   for (const line of lines) {
     if (line.dir !== 'request' || !PLAYED.has(line.apiKey)) continue;
@@ -72,7 +61,7 @@ function exchange(t: number, request: Buffer, answer: Buffer): Exchange {
 }
 
 /** The metadata log, from what the brokers fetched of it. */
-function kafkaRecords(lines: readonly Frame[]): (Written & { readonly offset: number })[] {
+function kafkaRecords(lines: readonly TranscriptFrame[]): (Written & { readonly offset: number })[] {
   const byOffset = new Map<number, Written & { readonly offset: number }>();
   for (const line of lines) {
     if (line.dir !== 'response' || line.apiKey !== Fetch.key) continue;
@@ -132,8 +121,8 @@ afterEach(async () => {
 });
 
 describeGolden(() => {
-  test.skipIf(!hasGoldenFile(FILE))('our controller answers and writes as Kafka\'s did', async () => {
-    const lines = (goldenLines(FILE) as Frame[]).filter(({ step, port }) => step === undefined && port === CONTROLLER_PORT);
+  test.skipIf(!hasGoldenFile(TRANSCRIPT))('our controller answers and writes as Kafka\'s did', async () => {
+    const lines = transcriptFrames().filter(({ port }) => port === CONTROLLER_PORT);
     const records = kafkaRecords(lines).filter(isCompared);
     const conversation = exchanges(lines);
     expect(conversation.length).toBeGreaterThan(150);
