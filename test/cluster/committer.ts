@@ -3,8 +3,8 @@
  *
  *   node test/cluster/committer.ts BOOTSTRAP REQUEST_TIMEOUT_MS
  *
- * Prints, in order: "batch PARTITION OFFSET LEAST" (what comes next was read from there; see CommitListener.began), "read PARTITION OFFSET VALUE", "attempt PARTITION OFFSET" and "committed
- * PARTITION OFFSET", "late" (see CommitHistory.late), "gone REASON". Ends when its standard input does.
+ * Prints, in order: what an OffsetListener is told ("sent ID PARTITION OFFSET", "answered ID ERROR-CODE", "asked ID", "told ID PARTITION OFFSET"), "read PARTITION OFFSET VALUE",
+ * "gone REASON". Ends when its standard input does.
  * Why a process: a consumer of kafkajs 2.2.4 that was still coming to its end when the last broker went was seen to take all of its process's time for ever,
  * and nothing else ran beside it. A process can be killed.
  */
@@ -23,10 +23,10 @@ const committer = await startCommitter(
     retry: { initialRetryTime: 20, maxRetryTime: 100, retries: Number.MAX_SAFE_INTEGER },
   },
   {
-    began: (partition, offset, least) => print(`batch ${partition} ${offset} ${least}`),
-    attempt: (partition, offset) => print(`attempt ${partition} ${offset}`),
-    acknowledge: (partition, offset) => print(`committed ${partition} ${offset}`),
-    late: () => print('late'),
+    sent: (...words) => print(`sent ${words.join(' ')}`),
+    answered: (...words) => print(`answered ${words.join(' ')}`),
+    asked: (id) => print(`asked ${id}`),
+    told: (...words) => print(`told ${words.join(' ')}`),
   },
   (error) => {
     print(`gone ${error.message.replaceAll('\n', ' ')}`);

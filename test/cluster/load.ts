@@ -9,10 +9,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
 import type { ClusterProcesses } from '../../bench/cluster-process.ts';
-import { CommitHistory, History } from '../crash/history.ts';
+import { CommitHistory } from '../crash/commit-history.ts';
+import { History } from '../crash/history.ts';
+import type { OffsetListener } from '../crash/offset-frames.ts';
 import { readAll, watched, within } from '../crash/progress.ts';
 import { seeded } from '../crash/seeded.ts';
-import { type CommitListener, TOPIC, type Writer, javaWriter, judging, kafkajsProcessWriter, librdkafkaWriter } from '../crash/writers.ts';
+import { TOPIC, type Writer, javaWriter, judging, kafkajsProcessWriter, librdkafkaWriter } from '../crash/writers.ts';
 import { type ClusterAdmin, sleep } from './admin.ts';
 
 /** The programs of producers that are not written in JavaScript; null leaves one out. */
@@ -144,20 +146,19 @@ export class Load {
     };
   }
 
-  #heard(line: string, listener: CommitListener): void {
-    const [what, first, second, ...rest] = line.split(' ');
-    const partition = Number(first),
-      offset = Number(second);
-    if (what === 'batch') listener.began(partition, offset, Number(rest[0]));
-    else if (what === 'attempt') listener.attempt(partition, offset);
-    else if (what === 'committed') listener.acknowledge(partition, offset);
-    else if (what === 'late') listener.late();
+  #heard(line: string, listener: OffsetListener): void {
+    const [what, ...rest] = line.split(' ');
+    const [first, second, third] = rest.map(Number) as [number, number, number];
+    if (what === 'sent') listener.sent(first, second, third);
+    else if (what === 'answered') listener.answered(first, second);
+    else if (what === 'asked') listener.asked(first);
+    else if (what === 'told') listener.told(first, second, third);
     else if (what === 'gone') this.committersGone.push(line);
     else if (what === 'read') {
-      const before = this.#read[partition]!.get(offset),
-        now = rest.join(' ').slice(0, NAME_CHARS);
-      if (before !== undefined && before !== now) this.violations.push(`read twice: ${partition}/${offset} was ${before} and then ${now}`);
-      this.#read[partition]!.set(offset, now);
+      const before = this.#read[first]!.get(second),
+        now = rest.slice(2).join(' ').slice(0, NAME_CHARS);
+      if (before !== undefined && before !== now) this.violations.push(`read twice: ${first}/${second} was ${before} and then ${now}`);
+      this.#read[first]!.set(second, now);
     } else this.#failure ??= new Error(`the committer says: ${line}`);
   }
 
@@ -226,8 +227,8 @@ export class Load {
     await this.#within('the last acknowledgements of writers that were told to end', Promise.all(this.#writers.map((writer) => writer.stop())));
     // What the group has not read yet shows nothing that reading everything does not.
     await this.#committer!.stop();
-    const least = this.commits.snapshot();
-    this.violations.push(...this.commits.violations(least, await this.#within('the offsets that the group committed', this.#committed())));
+    const question = this.commits.ask();
+    this.violations.push(...this.commits.violations(question, await this.#within('the offsets that the group committed', this.#committed())));
     const log = await readAll(this.config, TOPIC, this.partitions, this.#options.stallMsMax);
     this.violations.push(...this.history.violations(log));
     for (const [partition, records] of log) {

@@ -6,7 +6,8 @@
  */
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
 import { type BrokerKind, type BrokerProcess, freePort, logTail, startBrokerProcess } from '../../bench/broker-process.ts';
-import { CommitHistory, History } from './history.ts';
+import { CommitHistory } from './commit-history.ts';
+import { History } from './history.ts';
 import { readAll, watched } from './progress.ts';
 import { seeded } from './seeded.ts';
 import { GROUP, SESSION_TIMEOUT_MS, TOPIC, type Writer, judging, kafkajsWriter, librdkafkaWriter, startCommitter } from './writers.ts';
@@ -92,10 +93,10 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
     moving: () => history.acknowledged,
   });
   const checkCommits = async () => {
-    const least = commits.snapshot();
+    const question = commits.ask();
     const [topic] = await onceLoaded(options.stallMsMax, () => admin((client) => client.fetchOffsets({ groupId: GROUP, topics: [TOPIC] })));
     const committed = new Map(topic!.partitions.map((each) => [each.partition, Number(each.offset)] as const).filter(([, offset]) => offset >= 0));
-    violations.push(...commits.violations(least, committed));
+    violations.push(...commits.violations(question, committed));
   };
 
   try {

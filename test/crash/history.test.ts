@@ -1,6 +1,6 @@
 /** The crash test's judge, tried on histories with one fault each: a judge that finds nothing must have been able to. */
 import { describe, expect, test } from 'vitest';
-import { CommitHistory, History, type LogRecord } from './history.ts';
+import { History, type LogRecord } from './history.ts';
 
 /** Two writers, two partitions, ten records each; the first eight are acknowledged, and lie in the log by turns. */
 function fixture(): { history: History; log: Map<number, LogRecord[]> } {
@@ -104,35 +104,5 @@ describe('acknowledgements in any order', () => {
 
   test('the records themselves keep their order', () => {
     expect(kinds(acknowledged(1, 0).violations(log(1, 0)))).toEqual(['out of order']);
-  });
-});
-
-describe('commits', () => {
-  const commits = new CommitHistory();
-  for (const offset of [5, 9]) {
-    commits.attempt(0, offset);
-    commits.acknowledge(0, offset);
-  }
-  commits.attempt(0, 12);
-
-  test('what was acknowledged or tried later is fine', () => {
-    for (const offset of [9, 12]) expect(commits.violations(commits.snapshot(), new Map([[0, offset]]))).toEqual([]);
-  });
-
-  test('an older one, none, or one never sent is not', () => {
-    expect(commits.violations(commits.snapshot(), new Map([[0, 5]]))).toEqual(['lost commit: partition 0 is at 5, 9 was acknowledged']);
-    expect(commits.violations(commits.snapshot(), new Map())).toEqual(['lost commit: partition 0 is at -1, 9 was acknowledged']);
-    expect(commits.violations(commits.snapshot(), new Map([[0, 13]]))).toEqual(['nobody committed this: partition 0 is at 13, at most 12 was sent']);
-  });
-
-  test('one that may have been carried out late is fine, its neighbours are not', () => {
-    const late = new CommitHistory();
-    for (const offset of [5, 9]) {
-      late.attempt(0, offset);
-      if (offset === 5) late.late();
-      late.acknowledge(0, offset);
-    }
-    expect(late.violations(late.snapshot(), new Map([[0, 5]]))).toEqual([]);
-    for (const offset of [4, 6]) expect(late.violations(late.snapshot(), new Map([[0, offset]]))).toHaveLength(1);
   });
 });

@@ -5,7 +5,10 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { CompressionTypes, Kafka, type KafkaConfig } from 'kafkajs';
-import type { CommitHistory, History } from './history.ts';
+import { ErrorCode } from '../../protocol/errors.ts';
+import type { CommitAttempt, CommitHistory, CommitQuestion } from './commit-history.ts';
+import type { History } from './history.ts';
+import { OffsetFrames, type OffsetListener } from './offset-frames.ts';
 import type { Seeded } from './seeded.ts';
 
 export const TOPIC = 'crash';
@@ -194,64 +197,38 @@ function numberingWriter({ name, partitions, history, fail, anyOrder = false }: 
   };
 }
 
-/** Who hears what a committer does. */
-export interface CommitListener {
-  /** The next batch of a partition begins at this offset. The broker may not have sent the group to a place before `least`. */
-  began(partition: number, offset: number, least: number): void;
-  attempt(partition: number, offset: number): void;
-  acknowledge(partition: number, offset: number): void;
-  /** The last attempt got no answer in time and is made again. */
-  late(): void;
-}
-
-/** Tells a history, and finds the group sent back behind what was acknowledged. */
-export function judging(commits: CommitHistory, violations: string[]): CommitListener {
+/** Tells a history, and finds what no broker may say. */
+export function judging(commits: CommitHistory, violations: string[]): OffsetListener {
+  const attempts = new Map<number, CommitAttempt>();
+  const questions = new Map<number, CommitQuestion>();
   return {
-    began(partition, offset, least) {
-      if (!commits.mayBe(partition, offset, least)) violations.push(`sent back: the group reads partition ${partition} from ${offset} after ${least} was acknowledged`);
+    sent: (id, partition, offset) => void attempts.set(id, commits.attempt(partition, offset)),
+    answered(id, errorCode) {
+      if (errorCode === ErrorCode.NONE) commits.acknowledge(attempts.get(id)!);
+      else commits.refuse(attempts.get(id)!);
+      attempts.delete(id);
     },
-    attempt: (partition, offset) => commits.attempt(partition, offset),
-    acknowledge: (partition, offset) => commits.acknowledge(partition, offset),
-    late: () => commits.late(),
+    asked: (id) => void questions.set(id, commits.ask()),
+    told(id, partition, offset) {
+      const found = commits.told(questions.get(id)!, partition, offset);
+      if (found !== null) violations.push(`sent back: ${found}`);
+    },
   };
 }
 
 /**
- * What the group must at least be told when it asks where to go on: what was acknowledged before the question was sent. kafkajs asks while a commit of its own may be on
- * its way, and goes on from there when the commit has been acknowledged. And only the first batch after a question is judged: when a partition moves, kafkajs may have
- * the same records from its old leader and from its new one, and gives both to the reader, whatever is committed.
+ * A consumer in a group that commits after every batch. What it commits and is told is read from its frames and not from what it does: kafkajs 2.2.4 goes back by itself. It fetches a partition
+ * from its new leader while a batch of the old leader is still being worked on, from before the commit that ends this batch, and gives its reader these records again
+ * (seen with Apache Kafka 4.3.1 as with ottla, whenever leaders move: consumer/fetchManager.js, one fetcher for each leader).
  */
-class Acknowledged {
-  readonly #acks = new Map<number, { offset: number; atMs: number }[]>();
-  readonly #told = new Map<number, number>();
-
-  acknowledge(partition: number, offset: number, atMs: number): void {
-    const acks = this.#acks.get(partition) ?? [];
-    this.#acks.set(partition, acks);
-    acks.push({ offset, atMs });
-  }
-
-  /** The group's offsets have been told, and were asked for at this time. */
-  told(askedMs: number): void {
-    for (const [partition, acks] of this.#acks) this.#told.set(partition, acks.findLast(({ atMs }) => atMs < askedMs)?.offset ?? 0);
-  }
-
-  /** What the next batch of the partition must not begin before. */
-  takeLeast(partition: number): number {
-    const least = this.#told.get(partition) ?? 0;
-    this.#told.delete(partition);
-    return least;
-  }
-}
-
-/** A consumer in a group that commits after every batch, and never may be sent back behind what was acknowledged. */
 export async function startCommitter(
   config: KafkaConfig,
-  listener: CommitListener,
+  listener: OffsetListener,
   fail: (error: Error) => void,
   read: (partition: number, offset: number, value: string) => void = () => {},
 ): Promise<{ stop(): Promise<void> }> {
-  const consumer = new Kafka({ ...config, clientId: 'committer' }).consumer({
+  const { socketFactory } = new OffsetFrames(TOPIC, listener);
+  const consumer = new Kafka({ ...config, socketFactory, clientId: 'committer' }).consumer({
     groupId: GROUP,
     sessionTimeout: SESSION_TIMEOUT_MS,
     rebalanceTimeout: SESSION_TIMEOUT_MS,
@@ -262,31 +239,13 @@ export async function startCommitter(
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) fail(new Error(`the consumer gave up: ${payload.error.message}`));
   });
-  const acknowledged = new Acknowledged();
-  consumer.on(consumer.events.REQUEST, ({ payload }) => {
-    if (payload.apiName === 'OffsetFetch') acknowledged.told(payload.sentAt);
-  });
-  consumer.on(consumer.events.REQUEST_TIMEOUT, ({ payload }) => {
-    if (payload.apiName === 'OffsetCommit') listener.late();
-  });
-  // Of a commit that never left, because the consumer is ending or has lost its group, commitOffsets says nothing (consumer/runner.js); the event comes with the answer.
-  consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {
-    for (const { partitions } of payload.topics) {
-      for (const { partition, offset } of partitions) {
-        acknowledged.acknowledge(Number(partition), Number(offset), Date.now());
-        listener.acknowledge(Number(partition), Number(offset));
-      }
-    }
-  });
   await consumer.connect();
   await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
   await consumer.run({
     autoCommit: false,
     eachBatch: async ({ batch }) => {
-      listener.began(batch.partition, Number(batch.messages[0]!.offset), acknowledged.takeLeast(batch.partition));
       for (const message of batch.messages) read(batch.partition, Number(message.offset), message.value?.toString() ?? 'null');
       const next = Number(batch.messages.at(-1)!.offset) + 1;
-      listener.attempt(batch.partition, next);
       await consumer.commitOffsets([{ topic: TOPIC, partition: batch.partition, offset: String(next) }]);
     },
   });
