@@ -64,9 +64,9 @@ export function noteAlive(turn: Turn, replica: ReplicaKey): void {
   else setLeader(turn, { fetchedVoters: fetched });
 }
 
-/** The voters are others now: those who leave are observers. */
+/** The voters are others now: those who leave are observers. A new majority has all of its time to be heard: a leader that was alone waited for nobody. */
 export function noteVoters(turn: Turn): void {
-  const { state } = turn;
+  const { state, nowMs } = turn;
   const replicas = new Map<string, Progress>();
   const { role } = state;
   assert(role.name === 'leader', 'only a leader knows its replicas');
@@ -80,7 +80,7 @@ export function noteVoters(turn: Turn): void {
     const key = progressKey(state, voter);
     if (!replicas.has(key)) replicas.set(key, newProgress(voter));
   }
-  setLeader(turn, { replicas });
+  setLeader(turn, { replicas, fetchedVoters: [], checkQuorumMs: nowMs + CHECK_QUORUM_FACTOR * state.config.fetchTimeoutMs });
   noteOwnDurable(turn);
 }
 
