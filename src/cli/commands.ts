@@ -29,6 +29,8 @@ const commands: ReadonlyMap<string, Entry> = new Map([
 
 /** The command that `argv` names, and its arguments. Options without a command belong to `start`. */
 export async function commandOf(argv: readonly string[]): Promise<{ command: Command; argv: readonly string[] }> {
+  // `ottla help topics` is what people type who have used other commands.
+  if (argv[0] === 'help' && argv.length === 2) return commandOf([argv[1]!, '--help']);
   const first = argv[0];
   if (first === undefined || first.startsWith('-')) return { command: await commands.get('start')!.load(), argv };
   const entry = commands.get(first);

@@ -63,11 +63,12 @@ export function diskLine(error: DiskError): string {
 interface SystemError extends Error {
   readonly code?: string;
   readonly address?: string;
+  readonly hostname?: string;
   readonly port?: number;
 }
 
 function networkLine(error: SystemError): string | undefined {
-  const at = error.address === undefined ? '' : ` ${error.address}:${error.port ?? ''}`;
+  const at = error.address === undefined ? '' : ` ${error.address}${error.port === undefined ? '' : `:${error.port}`}`;
   switch (error.code) {
     case 'EADDRINUSE':
       return `port ${error.port ?? ''} is in use${error.address === undefined ? '' : ` on ${error.address}`}; choose another with --port`;
@@ -77,7 +78,7 @@ function networkLine(error: SystemError): string | undefined {
       return error.port === undefined ? undefined : `no permission to listen on${at}`;
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return `cannot find the host of${at === '' ? ` ${error.message}` : at}`;
+      return `cannot find the host${at === '' ? ` ${error.hostname ?? error.message}` : at}`;
     case 'ECONNREFUSED':
       return `nothing listens at${at}`;
     default:

@@ -23,7 +23,6 @@ export interface ProducerOptions {
   readonly batchBytes?: number;
   /** What may wait in all partitions before `send` makes its caller wait. */
   readonly queuedBytesMax?: number;
-  readonly retryMs?: number;
 }
 
 interface Queue {
@@ -57,7 +56,7 @@ export class TopicProducer {
   }
 
   static async open(client: Client, options: ProducerOptions): Promise<TopicProducer> {
-    const whole = { compression: CompressionType.NONE, acks: -1 as const, batchBytes: 256 * 1024, queuedBytesMax: 4 * 1024 * 1024, retryMs: 120_000, ...options };
+    const whole = { compression: CompressionType.NONE, acks: -1 as const, batchBytes: 256 * 1024, queuedBytesMax: 4 * 1024 * 1024, ...options };
     const topic = await client.topic(options.topic, { allowAutoTopicCreation: true });
     const connection = await client.any();
     // Only acks=all keeps an order that sequences can speak of.
@@ -98,7 +97,7 @@ export class TopicProducer {
 
   async #write(queue: Queue): Promise<void> {
     const { records } = queue;
-    const { compression, retryMs, topic } = this.#options;
+    const { compression, topic } = this.#options;
     const hasId = this.#producer.id !== NO_PRODUCER_ID;
     const batch = buildBatch({
       baseOffset: 0,
@@ -117,7 +116,7 @@ export class TopicProducer {
         if (error instanceof ConnectionError || (typeof code === 'number' && isRetriable(code))) this.#topic = await this.#client.topic(topic);
         throw error;
       }
-    }, retryMs);
+    });
     queue.records = [];
     queue.bytes = 0;
     queue.sequence = incrementSequence(queue.sequence, records.length);

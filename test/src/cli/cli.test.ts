@@ -117,6 +117,11 @@ describe('what goes wrong at the start is one line and a code', () => {
     expect(await fails(argv)).toEqual({ code: 2, line });
   });
 
+  it('an address that is not of this machine, a host that nobody knows', async () => {
+    expect((await fails(['--memory', '-q', '-p', '0', '--host', '192.0.2.1'])).line).toBe('ottla: cannot listen on 192.0.2.1: this machine has no such address');
+    expect((await fails(['--memory', '-q', '-p', '0', '--host', 'nosuch.invalid'])).line).toBe('ottla: cannot find the host nosuch.invalid');
+  });
+
   it('a bad variable, a missing file', async () => {
     expect(await fails(['--memory'], { KAFKA_NUM_PARTITONS: '3' })).toEqual({ code: 2, line: 'ottla: unknown setting num.partitons = 3 (KAFKA_NUM_PARTITONS); did you mean num.partitions?' });
     expect((await fails(['--memory', '-c', join(root, 'none')])).line).toContain('there is no');
@@ -138,6 +143,7 @@ describe('the other commands', () => {
       expect([name, code, out.includes(`ottla ${name} [OPTIONS]`)]).toEqual([name, 0, true]);
     }
     expect((await ottla(['--help'])).out).toContain('ottla consume');
+    expect((await ottla(['help', 'topics'])).out).toContain('ottla topics [OPTIONS]');
     expect((await ottla(['--version'])).out).toMatch(/^[0-9]+\.[0-9]+\.[0-9]+\n$/);
   });
 
