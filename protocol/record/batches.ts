@@ -35,6 +35,13 @@ export function nextBatchBytes(buffer: Buffer, at: number, end: number): number 
   return bytes <= left ? bytes : INCOMPLETE;
 }
 
+/** What is wrong where `nextBatchBytes` says CORRUPT, in Kafka's words; undefined elsewhere. */
+export function corruption(buffer: Buffer, at: number, end: number): string | undefined {
+  if (nextBatchBytes(buffer, at, end) !== CORRUPT) return undefined;
+  const bytes = sizeInBytes(buffer, at) - LOG_OVERHEAD;
+  return bytes < LENGTH_MIN ? `Record size ${bytes} is less than the minimum record overhead (${LENGTH_MIN})` : `Invalid magic found in record: ${magic(buffer, at)}`;
+}
+
 /** Whether the batch at `at`, which is there as a whole, is long enough to be one and has the checksum that it says. */
 export function isIntact(buffer: Buffer, at: number): boolean {
   if (magic(buffer, at) < MAGIC_MAX) return isIntactMessage(buffer, at);

@@ -12,6 +12,7 @@ import type { FetchPartition } from '../replica/fetch-sessions.ts';
 import { readPartitions, release } from '../replica/reading.ts';
 import type { ReadAnswer } from '../replica/reading.ts';
 import type { Node } from './node.ts';
+import { readsCommitted } from './isolation-level.ts';
 import { serve } from './serve.ts';
 import type { ConnectionInfo, RequestContext } from './serve.ts';
 
@@ -22,14 +23,14 @@ const TOPIC_IDS_SINCE = 13; // KIP-516
 const LEADER_HINTS_SINCE = 16; // KIP-951
 const FROM_FOLLOWERS_SINCE = 11; // KIP-392
 const REPLICA_STATE_SINCE = 15; // KIP-903
-const READ_COMMITTED = 1;
+const NO_RECORDS = Buffer.alloc(0);
 /** The only replica id below 0 that is a consumer's; -2 reads like a follower and says nothing of itself. */
 const CONSUMER = -1;
 
 export const fetchApis = [
   serve(Fetch, '4-18', {
     handle,
-    onError: (code) => ({ throttleTimeMs: 0, errorCode: code, sessionId: 0, responses: [] }),
+    onError: (code, request, { apiVersion }) => ({ throttleTimeMs: 0, errorCode: code, sessionId: 0, responses: apiVersion < TOPIC_IDS_SINCE ? refuseAll(request, code) : [] }),
   }),
 ];
 
@@ -38,6 +39,7 @@ const lastSent = new WeakMap<ConnectionInfo, Promise<void>>();
 
 async function handle(request: Request, context: RequestContext): Promise<Response> {
   const { node, apiVersion } = context;
+  const readCommitted = readsCommitted(request.isolationLevel);
   const usesTopicIds = apiVersion >= TOPIC_IDS_SINCE;
   const { replicaId, brokerEpoch } = readerOf(request, apiVersion);
   const isFollower = replicaId >= 0;
@@ -63,7 +65,7 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
     },
     minBytes: request.minBytes,
     maxBytes: request.maxBytes,
-    readCommitted: request.isolationLevel === READ_COMMITTED && replicaId === CONSUMER,
+    readCommitted: readCommitted && replicaId === CONSUMER,
     readsToEnd: replicaId !== CONSUMER,
     maxBytesOfBroker: isFollower ? request.maxBytes : node.settings.get('fetch.max.bytes'),
     timers: node.runtime.timers,
@@ -88,6 +90,13 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
     })),
   );
   return toResponse(answers.filter((_, i) => chosen[i]), sessionId, context, isFollower);
+}
+
+/** Versions before 7 have no other place for an error of the whole request, and Kafka fills it as long as topics have names. */
+function refuseAll(request: Request, errorCode: ErrorCode): Response['responses'] {
+  return request.topics.map(({ topic, partitions }) => ({
+    topic, partitions: partitions.map(({ partition }) => ({ partitionIndex: partition, errorCode, highWatermark: -1, abortedTransactions: [], records: NO_RECORDS })),
+  }));
 }
 
 /** KIP-903 moved the id, and added the epoch. */

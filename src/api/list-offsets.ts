@@ -9,6 +9,7 @@ import type { Input, Value } from '../../protocol/schema.ts';
 import { ListOffsets } from '../../protocol/messages/fetch.ts';
 import type { FoundOffset } from '../../storage/log.ts';
 import type { Partition } from '../replica/partition.ts';
+import { readsCommitted } from './isolation-level.ts';
 import { serve } from './serve.ts';
 import type { RequestContext } from './serve.ts';
 
@@ -33,7 +34,6 @@ const sinceVersion = new Map([[MAX_TIMESTAMP, 7], [EARLIEST_LOCAL, 8], [LATEST_T
 
 const LEADER_EPOCHS_SINCE = 4; // KIP-320
 const OFFSET_NOT_AVAILABLE_SINCE = 5; // KIP-207
-const READ_COMMITTED = 1;
 const CONSUMER = -1;
 /** Asks any replica, for whoever looks into a cluster. */
 const DEBUGGING = -2;
@@ -62,8 +62,11 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
   for (const topic of request.topics) {
     const partitions: PartitionResponse[] = [];
     for (const asked of topic.partitions) {
-      if (twice.has(`${topic.name}:${asked.partitionIndex}`)) partitions.push(refused(asked.partitionIndex, ErrorCode.INVALID_REQUEST));
-      else partitions.push(await look(topic.name, asked, request, context));
+      const key = `${topic.name}:${asked.partitionIndex}`;
+      // What is named twice is answered once.
+      if (twice.has(key)) {
+        if (seen.delete(key)) partitions.push(refused(asked.partitionIndex, ErrorCode.INVALID_REQUEST));
+      } else partitions.push(await look(topic.name, asked, request, context));
     }
     topics.push({ name: topic.name, partitions });
   }
@@ -91,7 +94,7 @@ async function look(topic: string, asked: Request['topics'][number]['partitions'
 /** Where the asker's view of the log ends. */
 function visibleEnd({ log }: Partition, request: Request): number {
   if (request.replicaId !== CONSUMER) return log.writtenEndOffset;
-  return request.isolationLevel === READ_COMMITTED ? log.lastStableOffset : log.highWatermark;
+  return readsCommitted(request.isolationLevel) ? log.lastStableOffset : log.highWatermark;
 }
 
 interface Found {

@@ -220,6 +220,8 @@ function describeTopicPartitions(request: DescribeRequest, { node, connection }:
     }
     if (cursor.partitionIndex < 0) throw new KafkaError(ErrorCode.INVALID_REQUEST, 'DescribeTopicPartitionsRequest cursor partition must be valid');
   }
+  // Kafka cannot ask its authorizer about a topic without a name.
+  if (names[0] === '') throw new KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR);
   const limit = Math.max(1, Math.min(node.settings.get('max.request.partition.size.limit'), request.responsePartitionLimit));
   const topics: DescribedTopic[] = [];
   let left = limit;

@@ -3,10 +3,11 @@
  *
  * Promises: batches enter their logs before the handler returns, in the order of the request; acks=all answers once the high watermark has passed them or with
  * REQUEST_TIMED_OUT when its time is up, acks=1 once they are written, acks=0 not at all (and closes the connection on an error, which is all that such a
- * producer can be told). A partition's error is that partition's answer. Internal topics take records from no client but Kafka's admin tool, as in Kafka.
+ * producer can be told). A partition's error is that partition's answer, except for bytes that are no batch: as in Kafka nothing of such a request is written. Internal topics take records from no client but Kafka's admin tool, as in Kafka.
  */
-import { ErrorCode, errorMessage } from '../../protocol/errors.ts';
+import { ErrorCode, errorMessage, KafkaError } from '../../protocol/errors.ts';
 import { Produce } from '../../protocol/messages/produce.ts';
+import { CORRUPT, corruption, INCOMPLETE, nextBatchBytes } from '../../protocol/record/batches.ts';
 import type { Input, Value } from '../../protocol/schema.ts';
 import { isInternalTopic } from '../quorum/topic-names.ts';
 import { appendProduced } from '../replica/appending.ts';
@@ -36,19 +37,22 @@ export const produceApis = [
     // KAFKA-18659: librdkafka up to 2.9 takes a broker without Produce 0 for one that knows no compression.
     advertisedMin: 0,
     handle,
-    onError: (code, request) => (request.acks === NONE ? closeConnection : refuseAll(request, code, errorMessage(code))),
+    onError: (code, request, _context, message) => (request.acks === NONE ? closeConnection : refuseAll(request, code, message ?? errorMessage(code))),
   }),
 ];
 
 function handle(request: Request, context: RequestContext): Outcome<Response> | Promise<Outcome<Response>> {
   const { acks } = request;
   if (acks !== ALL && acks !== LEADER && acks !== NONE) return refuseAll(request, ErrorCode.INVALID_REQUIRED_ACKS, null);
+  checkFraming(request);
   const nowMs = context.node.runtime.clock.wallMs();
   const waits: { partition: Partition; endOffset: number; draft: Draft }[] = [];
   const release = frameRelease(request, context);
   let failed = false;
   const responses: TopicResponse[] = [];
   for (const topic of request.topicData) {
+    // As Kafka, which answers partitions.
+    if (topic.partitionData.length === 0) continue;
     const partitionResponses: Draft[] = [];
     for (const one of topic.partitionData) {
       const draft = append(topic, one, request, context, nowMs, release, waits);
@@ -87,6 +91,20 @@ function handle(request: Request, context: RequestContext): Outcome<Response> | 
       resolve(response());
     });
   });
+}
+
+/** Kafka goes over all batches before it writes any, and what is no batch ends the request as a whole. */
+function checkFraming({ topicData }: Request): void {
+  for (const { partitionData } of topicData) {
+    for (const { records } of partitionData) {
+      if (records === null) continue;
+      for (let at = 0, bytes = 0; ; at += bytes) {
+        bytes = nextBatchBytes(records, at, records.length);
+        if (bytes === INCOMPLETE) break;
+        if (bytes === CORRUPT) throw new KafkaError(ErrorCode.CORRUPT_MESSAGE, corruption(records, at, records.length));
+      }
+    }
+  }
 }
 
 /** Appends one partition's records; what has to be waited for is added to `waits`. */

@@ -18,6 +18,8 @@ export const producerIdApis = [
         if (request.transactionalId === '') throw new KafkaError(ErrorCode.INVALID_REQUEST);
         throw new KafkaError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 'this broker does not serve transactions');
       }
+      // Only together do they name a producer, which wants its next epoch; without a transactional id it is given a new id.
+      if ((request.producerId === NO_PRODUCER_ID) !== (request.producerEpoch === NO_PRODUCER_EPOCH)) throw new KafkaError(ErrorCode.INVALID_REQUEST);
       return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, producerId: await node.producerIds.next(), producerEpoch: 0 };
     },
     onError: (code) => ({ throttleTimeMs: 0, errorCode: code, producerId: NO_PRODUCER_ID, producerEpoch: NO_PRODUCER_EPOCH }),

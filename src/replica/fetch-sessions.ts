@@ -92,7 +92,8 @@ export class FetchSessions {
   open(ask: FetchAsk, nowMs: number, { isFollower = false }: { readonly isFollower?: boolean } = {}): FetchContext {
     if (ask.sessionEpoch === INITIAL_EPOCH || ask.sessionEpoch === FINAL_EPOCH) {
       if (ask.sessionId !== NO_SESSION) this.#sessions.delete(ask.sessionId);
-      return ask.sessionEpoch === FINAL_EPOCH ? everything(ask.partitions, () => NO_SESSION) : this.#full(ask, nowMs, isFollower);
+      const whole = { ...ask, partitions: eachOnce(ask) };
+      return ask.sessionEpoch === FINAL_EPOCH ? everything(whole.partitions, () => NO_SESSION) : this.#full(whole, nowMs, isFollower);
     }
     return this.#incremental(ask, nowMs);
   }
@@ -178,6 +179,14 @@ function remember(partition: Remembered, answer: FetchedPartition): boolean {
     tell = true;
   }
   return tell;
+}
+
+/** What is asked twice is answered once, at its first place, as the last says. */
+function eachOnce({ partitions, usesTopicIds }: FetchAsk): readonly FetchPartition[] {
+  if (partitions.length < 2) return partitions;
+  const byKey = new Map<string, FetchPartition>();
+  for (const one of partitions) byKey.set(keyOf(usesTopicIds, one.topic, one.topicId, one.partition), one);
+  return byKey.size === partitions.length ? partitions : [...byKey.values()];
 }
 
 function everything(partitions: readonly FetchPartition[], sessionId: (answers: readonly FetchedPartition[]) => number): FetchContext {

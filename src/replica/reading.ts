@@ -225,6 +225,8 @@ function readPartition(
       release: read?.release,
     };
   };
+  // Kafka would read less than nothing, and has no code for it.
+  if (maxBytes < 0 && fetchOffset < endOffset) return failed(asked, ErrorCode.UNKNOWN_SERVER_ERROR, null);
   if (fetchOffset >= endOffset || (maxBytes <= 0 && !needsOne)) return answer(null);
   const read = log.read(fetchOffset, { maxBytes, endOffset, minOneBatch: needsOne, buffers: options.buffers, slices: options.slices === true });
   return read instanceof Promise ? read.then(answer) : answer(read);

@@ -124,7 +124,7 @@ describe('byte limits', () => {
       '0 ms of the broker: [0 1] hw 3 | [] hw 3 | [] hw 3',
       '0 ms tiny: [] hw 0 | [0] hw 3 | [] hw 3',
       '0 ms none: [] hw 0 | [0] hw 3 | [] hw 3',
-      '0 ms below none: [0] hw 3 | [] hw 3',
+      '0 ms below none: error -1 | [0] hw 3',
       '0 ms by partition: [0] hw 3 | [] hw 3 | [0 1] hw 3',
     ]);
   });
