@@ -497,7 +497,9 @@ export class RaftDriver {
   async #send(requestId: number, to: Destination, request: RaftRequest): Promise<void> {
     try {
       const answer = await this.#peers.ask(to, request, this.#state);
-      this.dispatch(answer === null ? { type: 'noAnswer', requestId } : { type: 'answer', requestId, answer });
+      if (answer === null) this.dispatch({ type: 'noAnswer', requestId });
+      else if (answer === 'refused') this.dispatch({ type: 'refused', requestId });
+      else this.dispatch({ type: 'answer', requestId, answer });
     } catch (error) {
       this.#fail(error);
     }

@@ -18,13 +18,17 @@ export function answered(turn: Turn, requestId: number, answer: RaftAnswer): voi
   if (connectionOf(turn.state, requestId) !== undefined) settle(turn, asked.key, isUnderstood);
 }
 
-export function notAnswered(turn: Turn, requestId: number): void {
+export function notAnswered(turn: Turn, requestId: number, { isRefused = false } = {}): void {
   const asked = connectionOf(turn.state, requestId);
   if (asked === undefined) return;
   settle(turn, asked.key, false);
   const { role } = turn.state;
   const leader = leaderDestination(turn.state);
-  if (role.name === 'follower' && leader !== null && keyOf(leader) === asked.key) setFollower(turn, { unreachedMs: role.unreachedMs ?? turn.nowMs });
+  if (role.name === 'follower' && leader !== null && keyOf(leader) === asked.key) {
+    const { nowMs } = turn;
+    setFollower(turn, { unreachedMs: role.unreachedMs ?? nowMs, ...(isRefused && role.hasFetched && { refusedMs: role.refusedMs ?? nowMs }) });
+    if (isRefused && role.hasFetched) turn.state = { ...turn.state, goneLeaderId: leader.nodeId };
+  }
   if (asked.api === 'versions') versionsNotTold(turn, requestId);
 }
 
@@ -251,7 +255,8 @@ export function setFollower(turn: Turn, changes: Partial<FollowerRole>): void {
 
 /** The leader is there. */
 function fetched(turn: Turn): void {
-  setFollower(turn, { hasFetched: true, unreachedMs: null, fetchDeadlineMs: turn.nowMs + turn.state.config.fetchTimeoutMs });
+  setFollower(turn, { hasFetched: true, unreachedMs: null, refusedMs: null, fetchDeadlineMs: turn.nowMs + turn.state.config.fetchTimeoutMs });
+  turn.state = { ...turn.state, goneLeaderId: null };
 }
 
 /** What the leader has told is committed, as far as it is on this node's disk. */

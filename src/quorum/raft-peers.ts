@@ -1,7 +1,8 @@
 /**
  * The other members of the quorum, as this one reaches them.
  *
- * Promises: each question gets an answer, or null: when the other was not reached in time, does not know the request, or answers what makes no sense. Addresses are told
+ * Promises: each question gets an answer, or null: when the other was not reached in time, does not know the request, or answers what makes no sense; or 'refused', when
+ * nothing listens at its address. Addresses are told
  * by others, so connections that are not used are ended when there are too many. Does not repeat a question.
  */
 import { ErrorCode } from '../../protocol/errors.ts';
@@ -30,7 +31,7 @@ export class RaftPeers {
     this.#peerOf = options.peerOf;
   }
 
-  async ask(to: Destination, request: RaftRequest, state: RaftState): Promise<RaftAnswer | null> {
+  async ask(to: Destination, request: RaftRequest, state: RaftState): Promise<RaftAnswer | 'refused' | null> {
     const { api, input, read, versionMin } = outgoing(request, state, this.#messages);
     const peer = this.#peer(to, state);
     try {
@@ -41,7 +42,7 @@ export class RaftPeers {
       return read(await peer.request(api, input, { timeoutMs: state.config.requestTimeoutMs }));
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
-      return null;
+      return error.isRefused ? 'refused' : null;
     }
   }
 

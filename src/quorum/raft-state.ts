@@ -108,6 +108,8 @@ export interface FollowerRole {
   readonly hasFetched: boolean;
   /** Since when the leader is not reached; null when it was the last time. */
   readonly unreachedMs: number | null;
+  /** Since when nothing listens where this node fetched before; null when it has not fetched, or something does. */
+  readonly refusedMs: number | null;
   readonly updateVoterMs: number;
   readonly hasUpdatedLeader: boolean;
   /** The snapshot that is being fetched in place of the log, and how much of it is here. */
@@ -150,6 +152,8 @@ export interface RaftState {
   readonly election: ElectionState;
   /** Empty when there is no leader, or it is not known where it is. */
   readonly leaderEndpoints: readonly VoterEndpoint[];
+  /** The last leader that this node fetched from, when nothing listens any more where it was; null again with the next one. */
+  readonly goneLeaderId: number | null;
   readonly role: RaftRole;
   readonly logEndOffset: number;
   /** Epoch of the last batch before it. */
@@ -239,6 +243,8 @@ export type RaftEvent =
   | { readonly type: 'answer'; readonly requestId: number; readonly answer: RaftAnswer }
   /** Not reached, too late, or not understood. */
   | { readonly type: 'noAnswer'; readonly requestId: number }
+  /** Nothing listens where it was sent: the process is gone. */
+  | { readonly type: 'refused'; readonly requestId: number }
   /** An effect of `follow`, `truncate` or `beginSnapshot` is done, or could not be. */
   | { readonly type: 'followed'; readonly isDone: boolean }
   /** The bytes of a snapshot are on disk up to `position`; `isWhole` when it is complete and the log follows from it. */

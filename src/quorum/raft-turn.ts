@@ -16,7 +16,7 @@ export const CHECK_QUORUM_FACTOR = 1.5;
 /** The epochs of the protocol are 32 bits wide, and each election takes one. */
 export const EPOCH_MAX = 0x7fff_ffff;
 
-/** A leader that is not reached for this part of the fetch timeout is taken for gone. */
+/** A leader that is not reached for this part of the fetch timeout is taken for gone; one whose address refuses connections at once. */
 const UNREACHED_PART = 8;
 /** Between the voters that may stand in turn: longer than an election takes. */
 export const ELECTION_STEP_MS = 100;
@@ -99,13 +99,15 @@ export function reply(turn: Turn, token: number, error: ErrorCode, rest: { reado
 }
 
 /**
- * When a follower stands for election: its leader has been silent for the fetch timeout, or cannot be reached at all. Kafka waits for the first; but a process that
- * was killed refuses connections at once, and a pre-vote does no harm while others still hear from the leader. By turns, so that votes are not split.
+ * When a follower stands for election: its leader has been silent for the fetch timeout, or cannot be reached at all. Kafka waits for the first; but connections to a
+ * process that was killed break and are refused at once, and a pre-vote does no harm while others still hear from the leader. By turns, so that votes are not split.
+ * After a pre-vote that was lost nothing has been fetched, so the next one is not held at once.
  */
-export function standingMs({ nodeId, voters, election, config }: RaftState, { fetchDeadlineMs, unreachedMs }: FollowerRole): number {
+export function standingMs({ nodeId, voters, election, config }: RaftState, { fetchDeadlineMs, unreachedMs, refusedMs }: FollowerRole): number {
   if (unreachedMs === null) return fetchDeadlineMs;
   const position = voters.filter(({ id }) => id !== election.leaderId && id < nodeId).length;
-  return Math.min(fetchDeadlineMs, unreachedMs + Math.floor(config.fetchTimeoutMs / UNREACHED_PART) + position * ELECTION_STEP_MS);
+  const gone = refusedMs ?? unreachedMs + Math.floor(config.fetchTimeoutMs / UNREACHED_PART);
+  return Math.min(fetchDeadlineMs, gone + position * ELECTION_STEP_MS);
 }
 
 // ---- from one role to another
@@ -132,7 +134,7 @@ export function toFollower(turn: Turn, epoch: number, leaderId: number, endpoint
   if (endpointOn(endpoints, config.listenerName) === undefined) return false;
   const voted = epoch === election.epoch ? election : { votedId: -1, votedDirectoryId: null };
   const role: RaftRole = {
-    name: 'follower', fetchDeadlineMs: nowMs + config.fetchTimeoutMs, hasFetched: false, unreachedMs: null, updateVoterMs: nowMs + 2 * config.fetchTimeoutMs, hasUpdatedLeader: false,
+    name: 'follower', fetchDeadlineMs: nowMs + config.fetchTimeoutMs, hasFetched: false, unreachedMs: null, refusedMs: null, updateVoterMs: nowMs + 2 * config.fetchTimeoutMs, hasUpdatedLeader: false,
     snapshot: null, isFollowing: false, leaderHighWatermark: -1,
   };
   become(turn, role, { epoch, leaderId, votedId: voted.votedId, votedDirectoryId: voted.votedDirectoryId }, endpoints);
@@ -209,7 +211,9 @@ function become(turn: Turn, role: RaftRole, election: ElectionState, leaderEndpo
     if (change !== null && change.token !== null) reply(turn, change.token, ErrorCode.NOT_LEADER_OR_FOLLOWER);
   }
   // What was asked in another role is of no use any more.
-  turn.state = { ...before, role, election, leaderEndpoints, connections: new Map() };
+  const isAnother = role.name === 'follower' && (election.epoch !== before.election.epoch || election.leaderId !== before.goneLeaderId);
+  const goneLeaderId = isAnother ? null : before.goneLeaderId;
+  turn.state = { ...before, role, election, leaderEndpoints, goneLeaderId, connections: new Map() };
   if (!sameElection(before.election, election)) turn.effects.push({ type: 'saveElection', election });
   const isNews = before.election.epoch !== election.epoch || before.election.leaderId !== election.leaderId || before.leaderEndpoints !== leaderEndpoints;
   if (isNews) turn.effects.push({ type: 'leaderChanged' });

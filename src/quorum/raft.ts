@@ -37,6 +37,7 @@ export function initialState(options: Pick<RaftState, 'nodeId' | 'directoryId' |
     votersOffset: options.votersOffset,
     election,
     leaderEndpoints: [],
+    goneLeaderId: null,
     role: { name: 'unattached', electionMs: Infinity, leaderless: null },
     logEndOffset: options.logEndOffset,
     lastEpoch,
@@ -116,6 +117,8 @@ function take(turn: Turn, event: RaftEvent): void {
       return answered(turn, event.requestId, event.answer);
     case 'noAnswer':
       return notAnswered(turn, event.requestId);
+    case 'refused':
+      return notAnswered(turn, event.requestId, { isRefused: true });
     case 'followed':
       return followed(turn, event.isDone);
     case 'chunkTaken':

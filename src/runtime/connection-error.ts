@@ -4,4 +4,9 @@ export class ConnectionError extends Error {
     super(message, options);
     this.name = 'ConnectionError';
   }
+
+  /** Nothing listens where the other side was: its host is there, and said so. */
+  get isRefused(): boolean {
+    return (this.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED';
+  }
 }

@@ -309,6 +309,39 @@ describe('a follower', () => {
     expect(other.role).toBe('follower');
   });
 
+  it('whose leader has gone stands at once, and once: after a pre-vote that is lost it waits like others', () => {
+    const node = follower();
+    /** The leader, and nobody else answers either. */
+    const refuse = (type: 'noAnswer' | 'refused'): void => {
+      for (const id of [3, 2]) {
+        const busy = node.state.connections.get(`node:${PORT + id}`);
+        if (busy?.name === 'busy' && node.role === 'follower') node.tell({ type: id === 3 ? type : 'noAnswer', requestId: busy.requestId });
+      }
+    };
+    const fetched = { api: 'fetch', leaderId: 3, highWatermark: -1, content: { type: 'records', bytes: Buffer.alloc(0) } } as const;
+    // It never had anything from that leader: whether anybody was there, nobody knows.
+    refuse('refused');
+    node.wait(20);
+    expect([node.role, node.state.goneLeaderId]).toEqual(['follower', null]);
+    node.answer(3, fetched);
+    refuse('noAnswer');
+    node.wait(40);
+    expect([node.role, node.sent]).toEqual(['follower', ['fetch 3']]);
+    refuse('refused');
+    expect([node.role, node.state.goneLeaderId]).toEqual(['prospective', 3]);
+    node.answer(2, { api: 'vote', isGranted: false, leaderId: 3 });
+    node.answer(3, { api: 'vote', isGranted: false, leaderId: 3 });
+    expect([node.role, node.state.goneLeaderId]).toEqual(['follower', 3]);
+    for (const atMs of [41, 61, 81, 101]) {
+      node.wait(atMs);
+      refuse('refused');
+      expect(node.role).toBe('follower');
+    }
+    node.wait(121);
+    node.answer(3, fetched);
+    expect([node.role, node.state.goneLeaderId]).toEqual(['follower', null]);
+  });
+
   it.each([
     ['the first successor at once', [1, 2], 0],
     ['the second later', [2, 1], 500],
