@@ -148,6 +148,7 @@ export class Broker implements Node {
       const quorum = await inTime({ ...options, roles }, (aborted) => openQuorum({
         runtime, settings, nodeId, clusterId: directories.clusterId, directory: metadataPath, directoryId: directories.metadata.id, logger, onFailure: onFatal,
         controllerEndpoints: listeners.endpoints('controller'), incarnationId: broker.#incarnationId, peerOf: broker.#peers.at('quorum'),
+        knock: (address) => broker.#peers.knock(address),
         // Controllers must hear each other before one of them can lead.
         onOpened: (opened) => {
           broker.#take(opened);

@@ -23,7 +23,9 @@ export const controllerApis = [
   }),
   serve(BrokerHeartbeat, '0-2', {
     listeners: 'controller',
-    async handle(request, { node }) {
+    async handle(request, { node, connection }) {
+      const { brokerId, brokerEpoch } = request;
+      connection.onBroken = () => node.controller.brokerDisconnected(brokerId, brokerEpoch);
       const { isCaughtUp, isFenced, shouldShutDown } = await node.controller.brokerHeartbeat(request);
       return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, isCaughtUp, isFenced, shouldShutDown };
     },

@@ -26,6 +26,8 @@ export interface ConnectionInfo {
   readonly principal: string;
   clientSoftwareName: string;
   clientSoftwareVersion: string;
+  /** Called when the other side ends the connection, or it breaks; not when this node ends it. */
+  onBroken?: (() => void) | undefined;
 }
 
 export interface RequestContext {

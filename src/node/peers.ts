@@ -48,6 +48,18 @@ export class Peers {
     };
   }
 
+  /** Whether somebody listens there, by a connection that is closed at once. */
+  async knock({ host, port }: PeerAddress): Promise<'taken' | 'refused' | 'unknown'> {
+    if (this.#closed) return 'unknown';
+    try {
+      const socket = await this.#runtime.network.connect({ host, port, timeoutMs: this.#settings.get('socket.connection.setup.timeout.ms') });
+      socket.destroy();
+      return 'taken';
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'refused' : 'unknown';
+    }
+  }
+
   /** Another broker by its listener for brokers, or null while it is not registered with one. */
   broker(nodeId: number, lane = 0): Peer | null {
     const address = this.#addressOf(nodeId);

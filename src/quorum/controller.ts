@@ -28,9 +28,11 @@ import { DynamicSettings } from './dynamic-settings.ts';
 import { electLeaders, type ElectionsAnswer, preferredElections, uncleanElections, type WantedElections } from './elections.ts';
 import { featureAnswer, type FeatureUpdates, type FeatureUpdatesAnswer, updateFeatures } from './feature-update.ts';
 import { metadataVersionRules } from './features.ts';
+import type { Endpoint } from './image.ts';
 import type { MetadataImages } from './images.ts';
 import { internalTopic } from './internal-topics.ts';
 import { alterPartitions, type IsrChanges, type IsrChangesAnswer } from './isr-change.ts';
+import { type Knock, LostBrokers } from './lost-brokers.ts';
 import { PartitionIndex } from './partition-index.ts';
 import type { ElectionSettings } from './partition-target.ts';
 import { type PeriodicTask, PeriodicTasks } from './periodic-tasks.ts';
@@ -84,6 +86,7 @@ export interface ControllerOptions {
   readonly nodeId: number;
   readonly clusterId: string;
   readonly quorum: QuorumFacts;
+  readonly knock: Knock;
   /** What a new cluster begins with, from bootstrap.checkpoint. */
   readonly bootstrap: readonly NewRecord[];
   /** This node's registration as a controller; null when it offers no controller listener. */
@@ -106,6 +109,7 @@ export class Controller {
   readonly #electionSettings: ElectionSettings;
   readonly #index = new PartitionIndex();
   readonly #sessions: BrokerSessions;
+  readonly #lost: LostBrokers;
   readonly #tasks: PeriodicTasks;
   /** Of the record of each broker's registration; of those that an earlier leader registered the epoch is as good. */
   readonly #registrationOffsets = new Map<number, number>();
@@ -126,6 +130,16 @@ export class Controller {
     this.#topicSettings = topicSettings(() => this.#dynamic.at(this.#images.latest));
     this.#electionSettings = electionSettings((image) => this.#dynamic.at(image));
     this.#sessions = new BrokerSessions({ clock, timeoutMs: settings.get('broker.session.timeout.ms') });
+    this.#lost = new LostBrokers({
+      timers,
+      knock: options.knock,
+      addressOf: (brokerId, epoch) => this.#addressOf(brokerId, epoch),
+      contactMs: (brokerId, epoch) => this.#sessions.contactMs(brokerId, epoch),
+      lost: (brokerId, epoch, { host, port }) => {
+        this.#sessions.expire(brokerId);
+        this.#fence(brokerId, epoch, `nothing listens any more at ${host}:${port}`);
+      },
+    });
     this.#tasks = new PeriodicTasks({ clock, timers, tasks: this.#periodicTasks() });
   }
 
@@ -139,6 +153,7 @@ export class Controller {
     const { latest } = this.#images;
     this.#registrationOffsets.clear();
     this.#sessions.begin(latest, this.#nodeId);
+    this.#lost.clear();
     const records: NewRecord[] = [];
     if (this.#images.inTransaction) {
       records.push(newRecord('AbortTransactionRecord', { reason: 'Controller failover' }));
@@ -150,12 +165,16 @@ export class Controller {
     this.#appendUnheard(records);
     this.#registerItself();
     this.#tasks.start();
+    // What was the leader's process may have been a broker's too.
+    const gone = latest.brokers.get(this.#driver.state.goneLeaderId ?? -1);
+    if (gone !== undefined) this.#lost.controllerGone(gone.id, gone.epoch);
   }
 
   /** Another node leads now, or none. What waits for its commit is told so by the driver. */
   deactivate(_error?: unknown): void {
     this.#tasks.stop();
     this.#sessions.end();
+    this.#lost.clear();
     this.#registrationOffsets.clear();
   }
 
@@ -253,8 +272,14 @@ export class Controller {
     this.#sessions.heard(brokerId, { epoch: brokerEpoch, metadataOffset: currentMetadataOffset, fenced: answer.isFenced });
     if (answer.inControlledShutdown) this.#sessions.beginShutdown(brokerId, appended.lastOffset);
     if (answer.shouldShutDown) this.#sessions.release(brokerId);
+    if (!answer.isFenced && brokerId !== this.#nodeId) this.#lost.heard(brokerId, brokerEpoch);
     await appended.committed;
     return answer;
+  }
+
+  /** A connection by which this broker sent heartbeats was ended, not by this node. */
+  brokerDisconnected(brokerId: number, epoch: number): void {
+    if (this.isActive && this.#sessions.contactMs(brokerId, epoch) !== undefined) this.#lost.connectionBroke(brokerId, epoch);
   }
 
   async registerController(request: NewController): Promise<void> {
@@ -406,12 +431,23 @@ export class Controller {
     if (lateMs > intervalMs) this.#sessions.excuse(lateMs);
     const expired = this.#sessions.nextExpired();
     if (expired === undefined) return false;
-    const { brokerId, epoch } = expired;
-    const broker = this.#images.latest.brokers.get(brokerId);
-    if (broker === undefined || broker.fenced || broker.epoch !== epoch) return true;
-    this.#logger.warn(`broker ${brokerId} is fenced: nothing was heard from it for ${this.#settings.get('broker.session.timeout.ms')} ms`);
-    this.#appendUnheard(fenceBroker(brokerId, this.#context()));
+    this.#fence(expired.brokerId, expired.epoch, `nothing was heard from it for ${this.#settings.get('broker.session.timeout.ms')} ms`);
     return true;
+  }
+
+  #fence(brokerId: number, epoch: number, why: string): void {
+    const broker = this.#images.latest.brokers.get(brokerId);
+    if (broker === undefined || broker.fenced || broker.epoch !== epoch) return;
+    this.#logger.warn(`broker ${brokerId} is fenced: ${why}`);
+    this.#appendUnheard(fenceBroker(brokerId, this.#context()));
+  }
+
+  /** Where other brokers reach it. */
+  #addressOf(brokerId: number, epoch: number): Endpoint | null {
+    const broker = this.#images.latest.brokers.get(brokerId);
+    if (broker?.epoch !== epoch) return null;
+    const { interBroker } = this.#settings.listeners;
+    return broker.endpoints.find(({ name }) => name === interBroker) ?? broker.endpoints[0] ?? null;
   }
 
   #electPreferred(): boolean {

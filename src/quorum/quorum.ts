@@ -20,6 +20,7 @@ import { RaftDriver } from './driver.ts';
 import { METADATA_VERSION_LATEST, metadataVersionName, METADATA_VERSION_MIN, SUPPORTED_FEATURES } from './features.ts';
 import { type Endpoint, type MetadataImage, ZERO_UUID } from './image.ts';
 import { MetadataImages, type MetadataListener } from './images.ts';
+import type { Knock } from './lost-brokers.ts';
 import { MetadataError, MetadataLog } from './metadata-log.ts';
 import { QuorumService } from './quorum-service.ts';
 import { initialState } from './raft.ts';
@@ -52,6 +53,8 @@ export interface QuorumOptions {
   readonly roles?: readonly ('broker' | 'controller')[];
   /** Other controllers, by the address that the quorum knows. A quorum of one asks for none. */
   readonly peerOf?: (address: PeerAddress) => Peer;
+  /** Whether somebody listens there. A quorum of one does not ask. */
+  readonly knock?: Knock;
   /**
    * Called once, as soon as the requests of other nodes can be answered and before a leader is known: they must come through, or none ever will be. The node
    * opens its controller listeners then.
@@ -235,6 +238,7 @@ class OpenedQuorum implements Quorum {
             voterIds: () => this.#driver.state.voters.map(({ id }) => id),
             upgradeKraftVersion: (level, validateOnly) => this.#driver.upgradeKraftVersion(level, validateOnly),
           },
+          knock: options.knock ?? (async () => 'unknown'),
           bootstrap: loadBootstrap(disk, options.directory, images.latest),
           registration: controllerRegistration(options),
         })

@@ -79,12 +79,25 @@ export class BrokerSessions {
     return session?.epoch === epoch && session.contactMs !== undefined && !this.#isOver(session.contactMs);
   }
 
+  /** When the broker of this epoch was last heard; undefined when it has no session. */
+  contactMs(brokerId: number, epoch: number): number | undefined {
+    const session = this.#sessions.get(brokerId);
+    return session?.epoch === epoch ? session.contactMs : undefined;
+  }
+
+  /** Its process is gone. */
+  expire(brokerId: number): void {
+    const session = this.#sessions.get(brokerId);
+    if (session === undefined) return;
+    session.contactMs = undefined;
+    session.shutdownOffset = NOT_KNOWN;
+  }
+
   /** One broker whose session is over, which is forgotten with that. One at a time: what fencing it does must be seen when the next is judged. */
   nextExpired(): { readonly brokerId: number; readonly epoch: number } | undefined {
     for (const [brokerId, session] of this.#sessions) {
       if (session.contactMs === undefined || !this.#isOver(session.contactMs)) continue;
-      session.contactMs = undefined;
-      session.shutdownOffset = NOT_KNOWN;
+      this.expire(brokerId);
       return { brokerId, epoch: session.epoch };
     }
     return undefined;

@@ -73,6 +73,7 @@ export class Connection implements TurnOwner {
   principal = 'User:ANONYMOUS';
   clientSoftwareName = '';
   clientSoftwareVersion = '';
+  onBroken: (() => void) | undefined;
   /** Monotonic ms of the last whole request or answer: a client that trickles bytes is idle. */
   lastActiveMs: number;
   /** Whole requests taken so far. */
@@ -326,8 +327,10 @@ export class Connection implements TurnOwner {
   }
 
   #ended(): void {
+    const isBroken = !this.#closed;
     this.#forget();
     this.#leave();
+    if (isBroken) this.onBroken?.();
   }
 
   #leave(): void {
