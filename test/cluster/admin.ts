@@ -4,12 +4,12 @@
  * Does not: trust one node's view where it may be old: of several views of a partition that of the highest leader epoch counts.
  */
 import type { ClusterNode, ClusterProcesses } from '../../bench/cluster-process.ts';
-import { ErrorCode, errorName } from '../../protocol/errors.ts';
+import { ErrorCode, KafkaError, errorName } from '../../protocol/errors.ts';
 import {
-  AlterPartitionReassignments, CreateTopics, DescribeQuorum, ElectLeaders, ListPartitionReassignments, Metadata,
+  AlterPartitionReassignments, CreateTopics, DescribeQuorum, ElectLeaders, FindCoordinator, ListOffsets, ListPartitionReassignments, Metadata, OffsetFetch,
 } from '../../protocol/messages/index.ts';
 import type { AnyMessage, Api, Input, Value } from '../../protocol/schema.ts';
-import { ClientConnection } from '../../src/client/connection.ts';
+import { type AskOptions, ClientConnection } from '../../src/client/connection.ts';
 import { ConnectionError } from '../../src/runtime/connection-error.ts';
 import { nodeRuntime } from '../../src/runtime/node.ts';
 
@@ -32,6 +32,9 @@ export interface QuorumView {
 const METADATA_TOPIC = '__cluster_metadata';
 const ZERO_ID = 'AAAAAAAAAAAAAAAAAAAAAA';
 const PREFERRED = 0;
+const LATEST = -1;
+/** From 10 on it has topic ids. */
+const OFFSET_FETCH_BY_NAME = 9;
 const ASK_AGAIN_MS = 25;
 const REQUEST_TIMEOUT_MS = 3_000;
 
@@ -52,7 +55,7 @@ export class ClusterAdmin {
   }
 
   /** Asks one node; rejects with a ConnectionError when it does not answer. */
-  async askNode<Q extends AnyMessage, S extends AnyMessage>(node: ClusterNode, api: Api<Q, S>, input: Input<Q>): Promise<Value<S>> {
+  async askNode<Q extends AnyMessage, S extends AnyMessage>(node: ClusterNode, api: Api<Q, S>, input: Input<Q>, options: AskOptions = {}): Promise<Value<S>> {
     let connection = this.#open.get(node.id);
     if (!connection?.isOpen) {
       const { network, timers } = this.#runtime;
@@ -62,7 +65,7 @@ export class ClusterAdmin {
       this.#open.set(node.id, connection);
     }
     try {
-      return await connection.request(api, input);
+      return await connection.request(api, input, options);
     } catch (error) {
       // A node that is paused does not close its connection, and would take REQUEST_TIMEOUT_MS again.
       connection.close();
@@ -178,6 +181,50 @@ export class ClusterAdmin {
       if (errorCode !== ErrorCode.NONE) throw new Error(`reassigning ${topic}-${partitionIndex}: ${errorName(errorCode)}: ${errorMessage ?? ''}`);
   }
 
+  /** What the group has committed in the topic, by partition; those without an offset are left out. */
+  committed(groupId: string, topic: string, partitions: readonly number[], timeoutMs = 60_000): Promise<Map<number, number>> {
+    return this.#until(`the offsets of ${groupId}`, timeoutMs, async () => {
+      const { coordinators } = await this.ask(FindCoordinator, { keyType: 0, coordinatorKeys: [groupId] }, { again: ({ coordinators: [found] }) => found?.errorCode !== ErrorCode.NONE });
+      const answer = await this.askNode(this.#cluster.node(coordinators[0]!.nodeId), OffsetFetch, {
+        groups: [{ groupId, topics: [{ name: topic, partitionIndexes: [...partitions] }] }], requireStable: false,
+      }, { versionMax: OFFSET_FETCH_BY_NAME });
+      const [group] = answer.groups;
+      const found = group!.topics.flatMap((each) => each.partitions);
+      check(group!.errorCode, ...found.map(({ errorCode }) => errorCode));
+      return new Map(found.filter(({ committedOffset }) => committedOffset >= 0).map((each) => [each.partitionIndex, Number(each.committedOffset)]));
+    });
+  }
+
+  /** The high watermarks of a topic, by partition. */
+  ends(topic: string, timeoutMs = 60_000): Promise<Map<number, number>> {
+    return this.#until(`the ends of ${topic}`, timeoutMs, async () => {
+      const ends = new Map<number, number>();
+      for (const { leader, partition } of await this.partitions(topic)) {
+        const { topics } = await this.askNode(this.#cluster.node(leader), ListOffsets, {
+          replicaId: -1, isolationLevel: 0, topics: [{ name: topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: -1, timestamp: LATEST }] }],
+        });
+        const [found] = topics[0]!.partitions;
+        check(found!.errorCode);
+        ends.set(partition, Number(found!.offset));
+      }
+      return ends;
+    });
+  }
+
+  /** Asks again while nodes do not answer, or answer with an error. */
+  async #until<T>(what: string, timeoutMs: number, ask: () => Promise<T>): Promise<T> {
+    let trouble = '';
+    for (const sinceMs = performance.now(); performance.now() - sinceMs < timeoutMs; await sleep(ASK_AGAIN_MS)) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof ConnectionError) && !(error instanceof KafkaError)) throw error;
+        trouble = error.message;
+      }
+    }
+    throw new Error(`${what} are not told after ${timeoutMs} ms: ${trouble}`);
+  }
+
   async reassignmentsLeft(): Promise<number> {
     const answer = await this.ask(ListPartitionReassignments, { timeoutMs: 30_000, topics: null }, { again: ({ errorCode }) => errorCode === ErrorCode.NOT_CONTROLLER });
     if (answer.errorCode !== ErrorCode.NONE) throw new Error(`ListPartitionReassignments: ${errorName(answer.errorCode)}`);
@@ -192,6 +239,12 @@ export class ClusterAdmin {
 
 export function sleep(ms: number): Promise<void> {
   return new Promise((done) => setTimeout(done, ms));
+}
+
+/** Throws the first error of an answer. */
+function check(...codes: readonly number[]): void {
+  const wrong = codes.find((code) => code !== ErrorCode.NONE);
+  if (wrong !== undefined) throw new KafkaError(wrong as ErrorCode);
 }
 
 function viewsOf(answer: Value<typeof Metadata.response>): PartitionView[] {

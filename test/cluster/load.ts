@@ -1,21 +1,22 @@
 /**
  * The load of the cluster tests: idempotent producers of kafkajs, librdkafka and Java, and a group that commits, through whatever happens to the cluster.
- * Promises: every acknowledgement is in the history with its time; `finish` stops all, reads all, and names each broken promise: records lost, doubled, moved
- * or out of order, commits that went back, and records that the group read and that are not there (or others are) in the end.
- * Does not: harm the cluster.
+ * Promises: every acknowledgement is in the history with its time; `finish` stops the writers, waits until the group has read all that is there, and stops it;
+ * `violations` judges what is found on the disks then: records lost, doubled, moved or out of order, commits that went back, and records that the group read and that are not there
+ * (or others are), or did not read. Every wait has a limit, and no client runs in this process, so that nothing can keep it from giving up.
+ * Does not: harm the cluster, or read disks.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+import { type KafkaConfig, logLevel } from 'kafkajs';
 import type { ClusterProcesses } from '../../bench/cluster-process.ts';
 import { CommitHistory } from '../crash/commit-history.ts';
-import { History } from '../crash/history.ts';
+import { History, type LogRecord } from '../crash/history.ts';
 import type { OffsetListener } from '../crash/offset-frames.ts';
-import { readAll, watched, within } from '../crash/progress.ts';
+import { watched, within } from '../crash/progress.ts';
 import { seeded } from '../crash/seeded.ts';
-import { TOPIC, type Writer, javaWriter, judging, kafkajsProcessWriter, librdkafkaWriter } from '../crash/writers.ts';
-import { type ClusterAdmin, sleep } from './admin.ts';
+import { GROUP, TOPIC, type Writer, javaWriter, judging, kafkajsProcessWriter, librdkafkaWriter } from '../crash/writers.ts';
+import type { ClusterAdmin } from './admin.ts';
 
 /** The programs of producers that are not written in JavaScript; null leaves one out. */
 export interface Programs {
@@ -48,9 +49,18 @@ const ABANDONED_MS = 1_000;
 /** What of a value names the record. */
 const NAME_CHARS = 40;
 /**
- * Answers that a killed node had already sent may be read a little later, and are no sign of a new leader. No failover is that quick: a session must first end.
+ * Answers that a killed node had already sent may be read a little later, and are no sign of a new leader. No failover is that quick: clients wait for 20 ms before they
+ * try again.
  */
 const STRAGGLER_MS = 30;
+
+/** Times from one moment to the first acknowledgements after it. */
+export interface Resumed {
+  /** Of the last of the partitions, whoever wrote to it. */
+  readonly tookMs: number;
+  /** Of each writer, in any of the partitions. */
+  readonly byWriter: ReadonlyMap<string, number>;
+}
 
 export class Load {
   readonly history = new History();
@@ -67,17 +77,14 @@ export class Load {
   #failure: Error | null = null;
   /** What the group read, by partition and offset. */
   readonly #read: Map<number, string>[];
-  /** Monotonic time of the last acknowledgement, by partition. */
-  readonly #lastMs: number[];
-  /** `writer:partition` of each that had an acknowledgement. */
-  readonly #begun = new Set<string>();
+  /** Monotonic time of the last acknowledgement, by writer and partition. */
+  readonly #lastMs = new Map<string, number[]>();
   readonly #waiting = new Set<() => void>();
 
   private constructor(options: LoadOptions) {
     this.#options = options;
     this.partitions = options.assignments?.length ?? options.partitions;
     this.#read = Array.from({ length: this.partitions }, () => new Map());
-    this.#lastMs = Array.from({ length: this.partitions }, () => 0);
     this.config = {
       brokers: options.cluster.bootstrapServers.split(','),
       connectionTimeout: 1_000,
@@ -87,8 +94,9 @@ export class Load {
       retry: { initialRetryTime: 20, maxRetryTime: 100, retries: Number.MAX_SAFE_INTEGER },
     };
     this.history.onAcknowledged = (_, partition, writer) => {
-      this.#begun.add(`${writer}:${partition}`);
-      this.#lastMs[partition] = performance.now();
+      const last = this.#lastMs.get(writer) ?? Array.from({ length: this.partitions }, () => 0);
+      this.#lastMs.set(writer, last);
+      last[partition] = performance.now();
       for (const wake of this.#waiting) wake();
     };
   }
@@ -117,7 +125,8 @@ export class Load {
     this.#startCommitter();
     // Harm comes after everybody's first record everywhere: a broker takes whatever sequence number a producer that it does not know comes with, and when a
     // leader moves between a Java producer's first two batches the second is taken for the first, which is then out of order for ever (seen with Kafka 4.3.1).
-    await this.#until(() => this.#begun.size === this.#writers.length * this.partitions, this.#options.stallMsMax, () => `only these have begun: ${[...this.#begun].join(', ')}`);
+    const begun = (): string[] => [...this.#lastMs].flatMap(([writer, last]) => last.flatMap((atMs, partition) => (atMs > 0 ? [`${writer}:${partition}`] : [])));
+    await this.#until(() => begun().length === this.#writers.length * this.partitions, () => `only these have begun: ${begun().join(', ')}`);
     await this.#within(`the group's first commit`, this.commits.more());
   }
 
@@ -183,24 +192,46 @@ export class Load {
   /** Waits for `count` more acknowledgements, of any partition. */
   async more(count: number): Promise<void> {
     const wanted = this.history.acknowledged + count;
-    await this.#until(() => this.history.acknowledged >= wanted, this.#options.stallMsMax, () => `${wanted - this.history.acknowledged} acknowledgements are missing`);
+    await this.#until(() => this.history.acknowledged >= wanted, () => `${wanted - this.history.acknowledged} acknowledgements are missing`);
   }
 
   /** Waits until each of `partitions` has an acknowledgement later than `sinceMs`. Resolves with how long after `sinceMs` the last of them came. */
-  async writing(sinceMs: number, partitions: readonly number[] = this.#lastMs.map((_, partition) => partition)): Promise<number> {
-    const first = new Map<number, number>();
-    await this.#until(
-      () => {
-        for (const partition of partitions) if (!first.has(partition) && this.#lastMs[partition]! > sinceMs + STRAGGLER_MS) first.set(partition, this.#lastMs[partition]!);
-        return first.size === partitions.length;
-      },
-      this.#options.stallMsMax,
-      () => `no acknowledgement for partitions ${partitions.filter((each) => !first.has(each)).join(', ')}`,
-    );
-    return Math.max(0, ...[...first.values()].map((atMs) => atMs - sinceMs));
+  async writing(sinceMs: number, partitions: readonly number[] = this.#all): Promise<number> {
+    return (await this.#resumed(sinceMs, partitions, [])).tookMs;
   }
 
-  #until(reached: () => boolean, timeoutMs: number, why: () => string): Promise<void> {
+  /** The same, and waits until each writer has written to one of `partitions`. */
+  resumed(sinceMs: number, partitions: readonly number[] = this.#all): Promise<Resumed> {
+    return this.#resumed(sinceMs, partitions, [...this.#lastMs.keys()]);
+  }
+
+  get #all(): number[] {
+    return Array.from({ length: this.partitions }, (_, partition) => partition);
+  }
+
+  async #resumed(sinceMs: number, partitions: readonly number[], writers: readonly string[]): Promise<Resumed> {
+    const first = new Map<number, number>(),
+      byWriter = new Map<string, number>();
+    const look = (): boolean => {
+      for (const [writer, last] of this.#lastMs) {
+        for (const partition of partitions) {
+          const tookMs = last[partition]! - sinceMs;
+          if (tookMs <= STRAGGLER_MS) continue;
+          if (!first.has(partition)) first.set(partition, tookMs);
+          if (!byWriter.has(writer)) byWriter.set(writer, tookMs);
+        }
+      }
+      return first.size === partitions.length && (partitions.length === 0 || writers.every((writer) => byWriter.has(writer)));
+    };
+    await this.#until(look, () => {
+      const missing = [...partitions.filter((each) => !first.has(each)).map((each) => `partition ${each}`), ...writers.filter((each) => !byWriter.has(each))];
+      return `no acknowledgement for ${missing.join(', ')}`;
+    });
+    return { tookMs: Math.max(0, ...first.values()), byWriter };
+  }
+
+  #until(reached: () => boolean, why: () => string): Promise<void> {
+    const timeoutMs = this.#options.stallMsMax;
     return new Promise((done, failed) => {
       const end = (error?: Error) => {
         clearTimeout(late);
@@ -215,46 +246,37 @@ export class Load {
       const late = setTimeout(() => end(new Error(`after ${timeoutMs} ms ${why()}\n${this.#options.cluster.tails()}`)), timeoutMs);
       const often = setInterval(() => {
         if (this.#failure) end(this.#failure);
+        else look();
       }, 100);
       this.#waiting.add(look);
       look();
     });
   }
 
-  /** Stops all, on a cluster that is whole again, and judges. */
-  async finish(): Promise<string[]> {
-    this.#stopping = true;
+  /** Stops all, on a cluster that is whole again. */
+  async finish(): Promise<void> {
     await this.#within('the last acknowledgements of writers that were told to end', Promise.all(this.#writers.map((writer) => writer.stop())));
-    // What the group has not read yet shows nothing that reading everything does not.
+    const { admin, stallMsMax } = this.#options;
+    const ends = await admin.ends(TOPIC, stallMsMax);
+    const behind = () => this.#read.map(({ size }, partition) => `${size} of ${ends.get(partition)} in partition ${partition}`).filter((_, partition) => this.#read[partition]!.size < ends.get(partition)!);
+    await this.#until(() => behind().length === 0, () => `the group has read ${behind().join(', ')}`);
+    this.#stopping = true;
     await this.#committer!.stop();
     const question = this.commits.ask();
-    this.violations.push(...this.commits.violations(question, await this.#within('the offsets that the group committed', this.#committed())));
-    const log = await readAll(this.config, TOPIC, this.partitions, this.#options.stallMsMax);
-    this.violations.push(...this.history.violations(log));
-    for (const [partition, records] of log) {
-      const values = new Map(records.map(({ offset, value }) => [offset, value.slice(0, NAME_CHARS)]));
-      for (const [offset, value] of this.#read[partition]!)
-        if (values.get(offset) !== value) this.violations.push(`read and gone: ${partition}/${offset} was read as ${value}, in the end it is ${values.get(offset) ?? 'not there'}`);
-    }
-    return this.violations;
+    this.violations.push(...this.commits.violations(question, await admin.committed(GROUP, TOPIC, this.#all, stallMsMax)));
   }
 
-  async #committed(): Promise<Map<number, number>> {
-    const client = new Kafka({ ...this.config, retry: { initialRetryTime: 50, retries: 8 } }).admin();
-    await client.connect();
-    try {
-      for (const sinceMs = performance.now(); ; await sleep(50)) {
-        try {
-          const [topic] = await client.fetchOffsets({ groupId: 'crash-group', topics: [TOPIC] });
-          return new Map(topic!.partitions.map((each) => [each.partition, Number(each.offset)] as const).filter(([, offset]) => offset >= 0));
-        } catch (error) {
-          // A coordinator that has just moved; kafkajs's admin does not ask again.
-          if (performance.now() - sinceMs > this.#options.stallMsMax) throw error;
-        }
-      }
-    } finally {
-      await client.disconnect();
+  /** What is wrong with all that was sent, acknowledged and read, when this is what the log holds; after `finish`. */
+  judge(log: ReadonlyMap<number, readonly LogRecord[]>): readonly string[] {
+    this.violations.push(...this.history.violations(log));
+    for (const [partition, records] of log) {
+      const read = this.#read[partition]!;
+      const values = new Map(records.map(({ offset, value }) => [offset, value.slice(0, NAME_CHARS)]));
+      for (const [offset, value] of read)
+        if (values.get(offset) !== value) this.violations.push(`read and gone: ${partition}/${offset} was read as ${value}, in the end it is ${values.get(offset) ?? 'not there'}`);
+      for (const [offset, value] of values) if (!read.has(offset)) this.violations.push(`never read: ${partition}/${offset}, ${value}`);
     }
+    return this.violations;
   }
 
   /** After a failure: tells everybody to end, and kills who has not when nobody answers any more. Waits for nobody. */

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { buildBatch } from '../../protocol/record/build.ts';
 import { type FilesOfNode, compareMetadata, compareReplicas } from './replicas.ts';
 
 let dir: string, nodes: FilesOfNode[];
@@ -12,13 +13,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true }));
 
-/** A batch as far as the comparison looks into it: its offset, its length, and something inside. */
-function batch(offset: number, inside: string): Buffer {
-  const bytes = Buffer.alloc(12 + inside.length);
-  bytes.writeBigInt64BE(BigInt(offset));
-  bytes.writeInt32BE(inside.length, 8);
-  bytes.write(inside, 12);
-  return bytes;
+function batch(offset: number, value: string): Buffer {
+  return buildBatch({ baseOffset: offset, records: [{ timestamp: 1, value: Buffer.from(value) }] });
 }
 
 const three = [batch(0, 'first'), batch(5, 'second'), batch(7, 'third')];
@@ -37,7 +33,8 @@ describe('a partition', () => {
     await replica(nodes[0]!, { 0: three });
     await replica(nodes[1]!, { 0: [three[0]!], 5: three.slice(1) });
     await replica(nodes[2]!, { 5: three.slice(1) });
-    expect(compareReplicas(nodes, [view])).toEqual({ bytes: Buffer.concat(three.slice(1)).length, problems: [] });
+    const records = new Map([['t-0', [{ offset: 5, value: 'second' }, { offset: 7, value: 'third' }]]]);
+    expect(compareReplicas(nodes, [view])).toEqual({ bytes: Buffer.concat(three.slice(1)).length, problems: [], records });
   });
 
   test('one byte', async () => {
@@ -48,6 +45,13 @@ describe('a partition', () => {
   test('a batch at the end', async () => {
     for (const node of nodes) await replica(node, { 0: node.id === 3 ? three.slice(0, 2) : three });
     expect(found()).toEqual([expect.stringContaining('differs between node 1')]);
+  });
+
+  test('the same damage everywhere', async () => {
+    const damaged = batch(5, 'second');
+    damaged[damaged.length - 2]! ^= 1;
+    for (const node of nodes) await replica(node, { 0: [three[0]!, damaged, three[2]!.subarray(0, 20)] });
+    expect(found()).toEqual([expect.stringContaining('t-0 has a batch with a wrong checksum at byte'), expect.stringMatching(/t-0 ends with 20 bytes that are no batch/)]);
   });
 
   test('a replica that is not there', async () => {

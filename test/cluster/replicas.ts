@@ -1,10 +1,13 @@
 /**
- * The replicas of a partition on disk, compared byte for byte after a clean stop.
- * Promises: the batches of all replicas are one sequence of bytes from the highest log start on; a difference is told with partition, nodes and offset.
+ * The replicas of a partition on disk, compared byte for byte after a clean stop, and read.
+ * Promises: the batches of all replicas are one sequence of bytes from the highest log start on; a difference is told with partition, nodes and offset. What is read is what all
+ * replicas hold, since they hold the same; a batch whose checksum is wrong is told.
  * Does not: compare segment boundaries or indexes, which are each node's own affair.
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isIntact, nextBatchBytes, recordsAt } from '../../protocol/record/batches.ts';
+import type { LogRecord } from '../crash/history.ts';
 import type { PartitionView } from './admin.ts';
 
 /** What is needed of a node: whose files they are. */
@@ -24,8 +27,16 @@ interface Replica {
 const LENGTH_AT = 8,
   OVERHEAD = 12;
 
-export function compareReplicas(nodes: readonly FilesOfNode[], views: readonly PartitionView[]): { readonly bytes: number; readonly problems: string[] } {
+export interface Compared {
+  readonly bytes: number;
+  readonly problems: string[];
+  /** By partition's name. */
+  readonly records: ReadonlyMap<string, readonly LogRecord[]>;
+}
+
+export function compareReplicas(nodes: readonly FilesOfNode[], views: readonly PartitionView[]): Compared {
   const problems: string[] = [];
+  const records = new Map<string, LogRecord[]>();
   let total = 0;
   for (const { topic, partition, replicas, isr } of views) {
     const name = `${topic}-${partition}`;
@@ -35,6 +46,7 @@ export function compareReplicas(nodes: readonly FilesOfNode[], views: readonly P
     const start = Math.max(...found.map(({ startOffset }) => startOffset));
     const [first, ...others] = found.map((each) => ({ ...each, bytes: from(each.bytes, start) }));
     total += first!.bytes.length;
+    records.set(name, readRecords(name, first!.bytes, problems));
     for (const other of others) {
       if (first!.bytes.equals(other.bytes)) continue;
       let at = 0;
@@ -44,7 +56,18 @@ export function compareReplicas(nodes: readonly FilesOfNode[], views: readonly P
       );
     }
   }
-  return { bytes: total, problems };
+  return { bytes: total, problems, records };
+}
+
+function readRecords(name: string, bytes: Buffer, problems: string[]): LogRecord[] {
+  const records: LogRecord[] = [];
+  let at = 0;
+  for (let size: number; (size = nextBatchBytes(bytes, at, bytes.length)) > 0; at += size) {
+    if (!isIntact(bytes, at)) problems.push(`replicas: ${name} has a batch with a wrong checksum at byte ${at}`);
+    else for (const { offset, value } of recordsAt(bytes, at)) records.push({ offset: Number(offset), value: value?.toString() ?? 'null' });
+  }
+  if (at < bytes.length) problems.push(`replicas: ${name} ends with ${bytes.length - at} bytes that are no batch`);
+  return records;
 }
 
 /** All segments one after another; null when the node has no such directory. */

@@ -5,6 +5,7 @@ import type { BrokerKind } from '../../bench/broker-process.ts';
 import { type ClusterOptions, ClusterProcesses, type NodeSpec } from '../../bench/cluster-process.ts';
 import { within } from '../crash/progress.ts';
 import { type Seeded, seeded } from '../crash/seeded.ts';
+import { TOPIC } from '../crash/writers.ts';
 import { ClusterAdmin } from './admin.ts';
 import { Load, type LoadOptions, type Programs } from './load.ts';
 import { compareReplicas } from './replicas.ts';
@@ -94,11 +95,10 @@ export async function withCluster(context: ScenarioContext, options: WithCluster
     step = 'healing';
     for (const node of cluster.nodes) if (!node.isRunning) node.spawn();
     await cluster.ready(cluster.brokers);
-    const topics = ['crash', '__consumer_offsets'];
+    const topics = [TOPIC, '__consumer_offsets'];
     await admin.settled(topics, context.stallMsMax);
     step = 'reading everything';
-    const found = await load.finish();
-    violations.push(...found);
+    await load.finish();
     facts.push(`${load.history.acknowledged} records and ${load.commits.acknowledged} commits acknowledged in ${((performance.now() - beganMs) / 1000).toFixed(0)} s`);
     await admin.settled(topics, context.stallMsMax);
     const views = await admin.partitions(...topics);
@@ -110,8 +110,8 @@ export async function withCluster(context: ScenarioContext, options: WithCluster
       if (end !== 0 && cluster.node(id).kind === 'ottla') violations.push(`the clean stop of node ${id} ended with ${String(end)}: ${cluster.node(id).tail(5)}`);
     }
     facts.push(`all nodes stopped together in ${(performance.now() - stopMs).toFixed(0)} ms`);
-    const { bytes, problems } = compareReplicas(cluster.nodes, views);
-    violations.push(...problems);
+    const { bytes, problems, records } = compareReplicas(cluster.nodes, views);
+    violations.push(...problems, ...load.judge(new Map(Array.from({ length: load.partitions }, (_, partition) => [partition, records.get(`${TOPIC}-${partition}`) ?? []]))));
     facts.push(`${(bytes / 1e6).toFixed(1)} MB in ${views.length} partitions are the same on all replicas`);
   };
   try {
