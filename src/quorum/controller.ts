@@ -249,7 +249,6 @@ export class Controller {
       brokerId: request.brokerId, brokerEpoch: epoch, currentMetadataOffset: this.#driver.state.logEndOffset - 1,
       wantFence: false, wantShutDown: false, offlineLogDirs: [], cordonedLogDirs: [],
     });
-    this.#sessions.trust(request.brokerId);
     await Promise.all([committed, unfenced]);
     return epoch;
   }

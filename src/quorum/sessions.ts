@@ -23,15 +23,20 @@ export class BrokerSessions {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #sessions = new Map<number, Session>();
+  #ownNodeId: number | undefined;
 
   constructor({ clock, timeoutMs }: { readonly clock: Clock; readonly timeoutMs: number }) {
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
   }
 
-  /** The broker of the node that leads shares its process: an earlier life of it is over, and this one cannot be dead while the node leads. */
+  /**
+   * The broker of the node that leads shares its process: an earlier life of it is over, and this one is as alive as the controller is, whether or not the heartbeats that it sends to
+   * itself are late.
+   */
   begin(image: MetadataImage, ownNodeId: number): void {
     this.#sessions.clear();
+    this.#ownNodeId = ownNodeId;
     const nowMs = this.#clock.monotonicMs();
     for (const { id, epoch, fenced } of image.brokers.values()) {
       this.#sessions.set(id, newSession(epoch, fenced || id === ownNodeId ? undefined : nowMs));
@@ -54,15 +59,9 @@ export class BrokerSessions {
   heard(brokerId: number, heard: { readonly epoch: number; readonly metadataOffset: number; readonly fenced: boolean }): void {
     this.register(brokerId, heard.epoch);
     const session = this.#sessions.get(brokerId)!;
-    session.contactMs = this.#clock.monotonicMs();
+    session.contactMs = brokerId === this.#ownNodeId ? Infinity : this.#clock.monotonicMs();
     session.metadataOffset = heard.metadataOffset;
     if (heard.fenced) session.shutdownOffset = NOT_KNOWN;
-  }
-
-  /** A broker in the controller's own process: until it sends heartbeats of its own, it is as alive as the controller is. */
-  trust(brokerId: number): void {
-    const session = this.#sessions.get(brokerId);
-    if (session !== undefined) session.contactMs = Infinity;
   }
 
   /**

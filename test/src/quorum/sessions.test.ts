@@ -54,6 +54,8 @@ async function topic(name: string, ...assignments: number[][]): Promise<void> {
   expect(result!.errorCode).toBe(0);
 }
 
+/** The node's in QuorumWorld. */
+const OWN = 1;
 const leaders = (name: string): number[] => quorum.image().topic(name)!.partitions.map(({ leader }) => leader);
 const isFenced = (brokerId: number): boolean => quorum.image().brokers.get(brokerId)!.fenced;
 
@@ -93,6 +95,14 @@ describe('a session', () => {
     expect(await beat(11, { wantShutDown: true })).toBe('may stop');
     expect(await register(11)).toBe('NONE');
     expect(await beat(11)).toBe('in service');
+  });
+
+  it('does not end for the broker in the controller\'s own process, however late its heartbeats are', async () => {
+    directories.set(OWN, world.runtime.random.uuid());
+    await register(OWN);
+    expect(await beat(OWN)).toBe('in service');
+    await world.pass(60_000);
+    expect([isFenced(OWN), isFenced(11)]).toEqual([false, true]);
   });
 
   it('does not run while the controller stands still', async () => {
