@@ -59,7 +59,11 @@ export function kills(context: ScenarioContext): Promise<Outcome> {
         took(tookMs, 'all partitions were written to, from the new start on,');
       }
       whole = random.below(1_000) >= HASTY_SHARE || round === context.rounds;
-      if (whole) await admin.settled([TOPIC], context.stallMsMax);
+      if (whole) {
+        await admin.settled([TOPIC], context.stallMsMax);
+        // Each node leads some again.
+        await admin.electPreferred(TOPIC, allPartitions(load.partitions));
+      }
       if (round % 10 === 0) context.say(`${round} kills, ${load.acknowledged} records acknowledged`);
       if (running.load.violations.length + running.violations.length > 20) break;
     }
@@ -73,6 +77,10 @@ export function kills(context: ScenarioContext): Promise<Outcome> {
     // A median of a few says nothing.
     if (context.kind === 'ottla' && any.length >= FEW && median(any) > FAILOVER_MEDIAN_MS_MAX) running.violations.push(`failover: ${describeTimes('writing again', any)}, should be ${FAILOVER_MEDIAN_MS_MAX} ms`);
   });
+}
+
+function allPartitions(count: number): number[] {
+  return Array.from({ length: count }, (_, partition) => partition);
 }
 
 /** Who is killed, and which partitions it leads. */

@@ -19,6 +19,11 @@ const VALUE_BYTES_MAX = 200_000;
 const RECORDS_PER_SECOND = 4_000;
 /** Longer than a whole cluster is ever down. */
 const GIVE_UP_MS = 120_000;
+/**
+ * kafkajs sends a commit again and again to the coordinator that it had when it joined (consumer/consumerGroup.js), which answers for ever that another one coordinates the group;
+ * only a consumer that has given up joins anew, and looks for the coordinator.
+ */
+const COMMIT_RETRIES = 5;
 /** How far librdkafka may send ahead of its acknowledgements. */
 const QUEUE_RECORDS_MAX = 2_000;
 
@@ -234,7 +239,7 @@ export async function startCommitter(
     rebalanceTimeout: SESSION_TIMEOUT_MS,
     heartbeatInterval: 200,
     maxWaitTimeInMs: 100,
-    retry: config.retry!,
+    retry: { ...config.retry, retries: COMMIT_RETRIES },
   });
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     if (!payload.restart) fail(new Error(`the consumer gave up: ${payload.error.message}`));
