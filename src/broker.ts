@@ -29,7 +29,7 @@ import type { BrokerDescription } from './node/lifecycle.ts';
 import { NodeListeners } from './node/listeners.ts';
 import type { Servers } from './node/listeners.ts';
 import { registerNodeMetrics } from './node/node-metrics.ts';
-import type { FollowsMetadata, NodeView } from './node/node-metrics.ts';
+import type { NodeCounts, NodeView } from './node/node-metrics.ts';
 import { Peers } from './node/peers.ts';
 import { whyUnready } from './node/readiness.ts';
 import { inTime, orAborted } from './node/registration-time.ts';
@@ -101,7 +101,7 @@ export class Broker implements Node {
   readonly #lifecycle: BrokerLifecycle;
   readonly #side: BrokerSide | null;
   readonly #metrics: Metrics;
-  readonly #countChanges: FollowsMetadata;
+  readonly #counts: NodeCounts;
   #http: HttpServer | null = null;
   #httpPort: number | null = null;
   readonly #registrar: ControllerRegistrar | null;
@@ -216,7 +216,7 @@ export class Broker implements Node {
       onDirectoryFailed: () => this.#lifecycle.tellSoon(), onFatal: options.onFatal,
     });
     this.#metrics = metrics;
-    this.#countChanges = registerNodeMetrics(metrics, this.#view());
+    this.#counts = registerNodeMetrics(metrics, this.#view());
   }
 
   // ---- what handlers see
@@ -318,6 +318,7 @@ export class Broker implements Node {
       nodeId: this.nodeId, clock: this.runtime.clock, servers: Object.values(this.#servers), directories: this.#directories, broker: this.#side,
       image: () => this.image(),
       quorum: () => this.#quorum,
+      peerOf: (id) => this.#peers.broker(id),
       brokerState: () => (this.#left !== null || this.#stopped !== null ? 6 : this.isInService ? 3 : 1),
     };
   }
@@ -334,7 +335,8 @@ export class Broker implements Node {
   #take(quorum: Quorum): void {
     if (this.#quorum === quorum) return;
     this.#quorum = quorum;
-    quorum.subscribe((changes) => this.#countChanges(changes));
+    quorum.subscribe((changes) => this.#counts.changed(changes));
+    quorum.onStep(() => this.#counts.stepped(quorum));
     this.#channels.bind(quorum);
     if (this.roles.isAlone) return;
     let told = '';

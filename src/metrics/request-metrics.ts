@@ -1,9 +1,15 @@
 /**
  * Requests by API: how many of each version, how long they take, how they end. The names are those of `kafka.network:type=RequestMetrics`.
  *
- * Promises: what one request costs is a few additions; a series is made when its API is first asked for. `TotalTimeMs` runs from the last byte of the request to the answer's
- * place in the connection's line, `LocalTimeMs` is the part in which the handler ran at once, `RemoteTimeMs` what it waited for (other replicas, data, other
- * members). Does not look inside of a request, but for who fetches.
+ * Promises: what one request costs is a few additions; a series is made when its API is first asked for. The times are those of Kafka's pictures of a request:
+ *
+ *     RequestQueueTimeMs    from the read that brought its last byte to its handler: while others that came with it are handled
+ *     LocalTimeMs           the part in which its handler ran at once
+ *     RemoteTimeMs          what it waited for: other replicas, data, other members
+ *     TotalTimeMs           all of that
+ *     ResponseQueueTimeMs   from then to the write of the answer: for answers before it on its connection, and for the end of the turn
+ *
+ * Requests wait for nothing else: none is kept for a thread that is free, as in Kafka. Does not look inside of a request, but for who fetches.
  */
 import type { Counter, Metrics } from './metrics.ts';
 import type { Timer } from './timer.ts';
@@ -12,8 +18,10 @@ const FETCH_KEY = 1;
 
 interface Times {
   readonly total: Timer;
+  readonly queue: Timer;
   readonly local: Timer;
   readonly remote: Timer;
+  readonly leaving: Timer;
 }
 
 export class RequestStats {
@@ -32,7 +40,10 @@ export class RequestStats {
     this.#errorName = errorName;
     this.#wider = wider;
     const time = (name: string, what: string): Timer => metrics.timer(`kafka_network_requestmetrics_${name}timems`, `Milliseconds of a request ${what}.`, { request: api });
-    this.#times = { total: time('total', 'in all'), local: time('local', 'in its handler'), remote: time('remote', 'waiting for others') };
+    this.#times = {
+      total: time('total', 'in all'), queue: time('requestqueue', 'until its handler begins'), local: time('local', 'in its handler'), remote: time('remote', 'waiting for others'),
+      leaving: time('responsequeue', 'whose answer is ready, until that is written'),
+    };
   }
 
   asked(version: number): void {
@@ -40,12 +51,20 @@ export class RequestStats {
     (this.#versions[version] ??= this.#metrics.counter('kafka_network_requestmetrics_requests_total', 'Requests.', { request: this.#api, version: String(version) })).value++;
   }
 
-  answered(totalMs: number, localMs: number): void {
-    this.#wider?.answered(totalMs, localMs);
-    const { total, local, remote } = this.#times;
+  answered(times: { readonly totalMs: number; readonly queueMs: number; readonly localMs: number }): void {
+    this.#wider?.answered(times);
+    const { totalMs, queueMs, localMs } = times;
+    const { total, queue, local, remote } = this.#times;
     total.record(totalMs);
+    queue.record(queueMs);
     local.record(localMs);
-    remote.record(totalMs - localMs);
+    remote.record(totalMs - queueMs - localMs);
+  }
+
+  /** The answer is written. */
+  left(queueMs: number): void {
+    this.#wider?.left(queueMs);
+    this.#times.leaving.record(queueMs);
   }
 
   /** Of the answer as a whole. */

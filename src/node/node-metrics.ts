@@ -10,12 +10,15 @@ import { labelText } from '../metrics/metrics.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { MetadataChanges } from '../quorum/changes.ts';
 import type { MetadataImage } from '../quorum/image.ts';
+import type { PeerChannel } from '../peer/peer.ts';
 import type { Quorum } from '../quorum/quorum.ts';
 import type { FetchSessions } from '../replica/fetch-sessions.ts';
 import type { Partition } from '../replica/partition.ts';
 import type { Replicas } from '../replica/replicas.ts';
 import type { Clock } from '../runtime/runtime.ts';
 import type { Server } from '../server/server.ts';
+import { RaftRates } from './raft-rates.ts';
+import { RemoteEnds } from './remote-ends.ts';
 
 export interface NodeView {
   readonly nodeId: number;
@@ -28,18 +31,26 @@ export interface NodeView {
   quorum(): Quorum | null;
   /** null on a node that is no broker. */
   readonly broker: { readonly replicas: Replicas; readonly fetchSessions: FetchSessions; readonly groups: GroupCoordinator } | null;
+  /** Another broker; null while it is not known. */
+  peerOf(nodeId: number): PeerChannel | null;
   /** Numbers of Kafka's BrokerState. */
   brokerState(): number;
 }
 
-/** What is to be told of every change of the metadata: some things only happen between two looks. */
-export type FollowsMetadata = (changes: MetadataChanges) => void;
+/** What is to be told to: some things only happen between two looks. */
+export interface NodeCounts {
+  /** Of every change of the metadata. */
+  readonly changed: (changes: MetadataChanges) => void;
+  /** After every step of the quorum. */
+  readonly stepped: (quorum: Quorum) => void;
+}
 
-export function registerNodeMetrics(metrics: Metrics, view: NodeView): FollowsMetadata {
-  quorumMetrics(metrics, view);
+export function registerNodeMetrics(metrics: Metrics, view: NodeView): NodeCounts {
+  const rates = new RaftRates();
+  quorumMetrics(metrics, view, rates);
   serverMetrics(metrics, view);
   if (view.broker !== null) brokerMetrics(metrics, view, view.broker);
-  return countsElections(metrics, view);
+  return { changed: countsElections(metrics, view), stepped: (quorum) => rates.step(quorum.raft(), view.clock.monotonicMs()) };
 }
 
 /** Each partition is told in many families, and its labels are always the same. */
@@ -56,7 +67,7 @@ function brokerMetrics(metrics: Metrics, view: NodeView, broker: NonNullable<Nod
   const labelsOf = partitionLabels();
   replicaMetrics(metrics, view, broker.replicas, labelsOf);
   logMetrics(metrics, broker.replicas, labelsOf);
-  groupMetrics(metrics, broker.groups, broker.replicas);
+  groupMetrics(metrics, broker.groups, broker.replicas, new RemoteEnds(view));
   metrics.gauge('kafka_server_fetchsessioncache_numincrementalfetchsessions', 'Fetch sessions that are remembered.', () => broker.fetchSessions.count);
   metrics.gauge('kafka_server_kafkaserver_brokerstate', '1 starting, 3 running, 6 leaving.', () => view.brokerState());
 }
@@ -149,7 +160,7 @@ function logMetrics(metrics: Metrics, replicas: Replicas, labelsOf: (partition: 
 
 const GROUP_STATES = ['PreparingRebalance', 'CompletingRebalance', 'Stable', 'Dead', 'Empty'] as const;
 
-function groupMetrics(metrics: Metrics, groups: GroupCoordinator, replicas: Replicas): void {
+function groupMetrics(metrics: Metrics, groups: GroupCoordinator, replicas: Replicas, remote: RemoteEnds): void {
   const name = (suffix: string): string => `kafka_coordinator_group_groupmetadatamanager_num${suffix}`;
   metrics.gauge(name('groups'), 'Groups that this broker coordinates.', () => [...groups.groupStates().values()].reduce((sum, count) => sum + count, 0));
   for (const state of GROUP_STATES) metrics.gauge(name(`groups${state.toLowerCase()}`), `Groups in the state ${state}.`, () => groups.groupStates().get(state) ?? 0);
@@ -166,12 +177,13 @@ function groupMetrics(metrics: Metrics, groups: GroupCoordinator, replicas: Repl
   metrics.collect('kafka_consumergroup_current_offset', 'gauge', 'The committed offset of a group, told by its coordinator.', (tell) => {
     for (const { groupId, topic, partition, offset } of groups.committedOffsets()) tell({ consumergroup: groupId, topic, partition: String(partition) }, Number(offset));
   });
-  // The coordinator knows the end of a log of which it has a replica; elsewhere kafka_log_log_logendoffset of the leader is to be taken.
-  metrics.collect('kafka_consumergroup_lag', 'gauge', 'Records that a group has not committed yet, where the coordinator has a replica of the partition.', (tell) => {
+  metrics.collect('kafka_consumergroup_lag', 'gauge', 'Records that a group has not committed yet, told by its coordinator; of partitions without a replica there, as of the look before.', (tell) => {
     for (const { groupId, topic, partition, offset } of groups.committedOffsets()) {
       const replica = replicas.find(topic, partition);
-      if (typeof replica !== 'number') tell({ consumergroup: groupId, topic, partition: String(partition) }, Math.max(0, replica.log.highWatermark - Number(offset)));
+      const end = typeof replica === 'number' ? remote.want(topic, partition) : replica.log.highWatermark;
+      if (end !== undefined) tell({ consumergroup: groupId, topic, partition: String(partition) }, Math.max(0, end - Number(offset)));
     }
+    void remote.refresh();
   });
 }
 
@@ -200,9 +212,11 @@ function globalCounts(): (image: MetadataImage) => GlobalCounts {
   };
 }
 
+/** The exporter's own example rules and those of Strimzi differ in one underscore; dashboards exist for both. */
+const RAFT_PREFIXES = ['kafka_server_raft_metrics', 'kafka_server_raftmetrics'] as const;
 const RAFT_ROLES = ['leader', 'follower', 'observer', 'candidate', 'prospective', 'voted', 'unattached', 'resigned'] as const;
 
-function quorumMetrics(metrics: Metrics, { image, quorum, clock }: NodeView): void {
+function quorumMetrics(metrics: Metrics, { image, quorum, clock }: NodeView, rates: RaftRates): void {
   const counts = globalCounts();
   const controller = (name: string, help: string, value: (opened: Quorum) => number): void =>
     metrics.gauge(`kafka_controller_kafkacontroller_${name}`, help, () => {
@@ -233,9 +247,10 @@ function quorumMetrics(metrics: Metrics, { image, quorum, clock }: NodeView): vo
     });
   }
   raftMetrics(metrics, quorum);
+  for (const prefix of RAFT_PREFIXES) rates.register(metrics, prefix, () => clock.monotonicMs());
 }
 
-function countsElections(metrics: Metrics, { quorum }: NodeView): FollowsMetadata {
+function countsElections(metrics: Metrics, { quorum }: NodeView): NodeCounts['changed'] {
   const elections = {
     unclean: metrics.counter('kafka_controller_controllerstats_uncleanleaderelections_total', 'Leaders that were not in sync, and may have lost records.'),
     eligible: metrics.counter('kafka_controller_controllerstats_electionfromeligibleleaderreplicas_total', 'Leaders out of the eligible replicas of KIP-966.'),
@@ -250,8 +265,7 @@ function countsElections(metrics: Metrics, { quorum }: NodeView): FollowsMetadat
 }
 
 function raftMetrics(metrics: Metrics, quorum: () => Quorum | null): void {
-  // The exporter's own example rules and those of Strimzi differ in one underscore; dashboards exist for both.
-  for (const prefix of ['kafka_server_raft_metrics', 'kafka_server_raftmetrics']) {
+  for (const prefix of RAFT_PREFIXES) {
     const raft = (name: string, help: string, value: (facts: ReturnType<Quorum['raft']>) => number): void => metrics.gauge(`${prefix}_${name}`, help, () => {
       const opened = quorum();
       return opened === null ? NaN : value(opened.raft());

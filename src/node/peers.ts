@@ -60,14 +60,14 @@ export class Peers {
     }
   }
 
-  /** Another broker by its listener for brokers, or null while it is not registered with one. */
+  /** Another broker by its listener for brokers, or null while it is not registered with one. Lanes from 1 on are those of fetchers. */
   broker(nodeId: number, lane = 0): Peer | null {
     const address = this.#addressOf(nodeId);
     if (address === null) return null;
     let lanes = this.#brokers.get(nodeId);
     if (lanes === undefined) this.#brokers.set(nodeId, (lanes = new Map()));
     let peer = lanes.get(lane);
-    if (peer === undefined) lanes.set(lane, (peer = this.#connectTo(address, `broker-${this.#nodeId}-fetcher-${lane}`)));
+    if (peer === undefined) lanes.set(lane, (peer = this.#connectTo(address, `broker-${this.#nodeId}${lane === 0 ? '' : `-fetcher-${lane - 1}`}`)));
     else peer.moveTo(address);
     return peer;
   }

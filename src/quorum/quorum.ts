@@ -98,6 +98,8 @@ export interface Quorum {
   /** All of the metadata log below it is committed, as far as this node knows. */
   highWatermark(): number;
   raft(): RaftFacts;
+  /** After each step of the raft state. Gives back the way to stop that. */
+  onStep(listener: () => void): () => void;
   /** What other controllers and operators ask of this node, as the messages of the API. */
   readonly requests: QuorumService;
   /** Is told of every committed change, in order. Gives back the way to stop that. */
@@ -303,6 +305,10 @@ class OpenedQuorum implements Quorum {
 
   onLeader(listener: () => void): () => void {
     return subscribed(this.#leaderListeners, listener);
+  }
+
+  onStep(listener: () => void): () => void {
+    return subscribed(this.#stepListeners, listener);
   }
 
   #tellLeader(): void {

@@ -23,6 +23,9 @@ export interface Slot {
   answer: readonly Piece[] | null | undefined;
   /** To be called once the answer has left; forgotten when the connection ends first. */
   sent: (() => void) | undefined;
+  /** Is told how long the answer, ready since then (monotonic ms), has waited for those before it and for the end of the turn. */
+  times: { left(queueMs: number): void } | null;
+  readyMs: number;
 }
 
 export interface ConnectionLimits {
@@ -76,6 +79,8 @@ export class Connection implements TurnOwner {
   onBroken: (() => void) | undefined;
   /** Monotonic ms of the last whole request or answer: a client that trickles bytes is idle. */
   lastActiveMs: number;
+  /** Monotonic ms at which the first request came of those that were read at once: the others among them have waited since. */
+  arrivedMs = 0;
   /** Whole requests taken so far. */
   requests = 0;
 
@@ -92,6 +97,9 @@ export class Connection implements TurnOwner {
   #pump: Pump | null = null;
   /** What is to be called when `#out` has been written. */
   #sent: (() => void)[] = [];
+  /** Those of `#out` whose times are told. */
+  readonly #leaving: Slot[] = [];
+  #isFirstOfRead = true;
   #bytesInFlight = 0;
   #bytesArriving = 0;
   /** Nothing is read or written any more. */
@@ -138,7 +146,7 @@ export class Connection implements TurnOwner {
 
   /** The place in the line for a request that has just arrived. */
   enqueue(frameBytes: number): Slot {
-    const slot: Slot = { connection: this, frameBytes, answer: undefined, sent: undefined };
+    const slot: Slot = { connection: this, frameBytes, answer: undefined, sent: undefined, times: null, readyMs: 0 };
     this.#slots.push(slot);
     return slot;
   }
@@ -154,6 +162,7 @@ export class Connection implements TurnOwner {
       if (head.answer === undefined) break;
       if (head.answer !== null) for (const piece of head.answer) this.#push(piece);
       if (head.sent !== undefined) this.#sent.push(head.sent);
+      if (head.times !== null) this.#leaving.push(head);
       // The slot stays in the array for a while; a client that always has a request under way must not make it hold a thousand answers.
       head.answer = null;
       head.sent = undefined;
@@ -211,6 +220,7 @@ export class Connection implements TurnOwner {
 
   #data(chunk: Buffer): void {
     if (this.#closed) return;
+    this.#isFirstOfRead = true;
     try {
       this.#cutter.push(chunk, this.#take);
     } catch (error) {
@@ -239,6 +249,8 @@ export class Connection implements TurnOwner {
   #frame(frame: Buffer, pooled: Buffer | null): boolean {
     this.requests++;
     this.lastActiveMs = this.#owner.monotonicMs();
+    if (this.#isFirstOfRead) this.arrivedMs = this.lastActiveMs;
+    this.#isFirstOfRead = false;
     this.#bytesInFlight += frame.length;
     this.#owner.budget.take(frame.length);
     if (pooled === null) this.#owner.dispatch(this, frame);
@@ -268,6 +280,8 @@ export class Connection implements TurnOwner {
     this.#out = [];
     this.#outBytes = 0;
     this.lastActiveMs = this.#owner.monotonicMs();
+    for (const { times, readyMs } of this.#leaving) times!.left(this.lastActiveMs - readyMs);
+    this.#leaving.length = 0;
     if (!this.#outDeferred) {
       this.socket.write(out as Buffer[], written);
       return;

@@ -29,6 +29,8 @@ export interface DispatchMetrics {
 /** One request's. */
 interface Count {
   readonly stats: RequestStats;
+  /** How long the request waited for those that were read with it. */
+  readonly queueMs: number;
   /** How long its handler ran before it waited; undefined while it has not waited. */
   localMs: number | undefined;
 }
@@ -65,7 +67,7 @@ export class Dispatcher {
     }
     const slot = connection.enqueue(frame.length);
     const context: RequestContext = {
-      apiVersion, clientId, correlationId, receivedMs: connection.lastActiveMs, connection, node: this.#node, returnFrame, whenSent: (call) => void (slot.sent = call),
+      apiVersion, clientId, correlationId, receivedMs: connection.arrivedMs, connection, node: this.#node, returnFrame, whenSent: (call) => void (slot.sent = call),
     };
     if (apiVersion < served.versionMin || apiVersion > served.versionMax) {
       if (served.api.key !== ApiVersions.key) {
@@ -84,7 +86,7 @@ export class Dispatcher {
       connection.malformed(`${served.api.name} version ${apiVersion}: ${error.message}`);
       return;
     }
-    const count = this.#begin(served, apiVersion, request);
+    const count = this.#begin(served, apiVersion, request, connection.lastActiveMs - context.receivedMs);
     let outcome;
     try {
       outcome = served.forward && isForwarded(served, context) ? forwardToController(served, request, context) : served.handle(request, context);
@@ -96,29 +98,31 @@ export class Dispatcher {
       this.#finish(served, apiVersion, slot, context, outcome, count);
       return;
     }
-    if (count !== null) count.localMs = this.#metrics!.clock.monotonicMs() - context.receivedMs;
+    if (count !== null) count.localMs = this.#metrics!.clock.monotonicMs() - context.receivedMs - count.queueMs;
     outcome.then(
       (response) => this.#finish(served, apiVersion, slot, context, response, count),
       (error: unknown) => this.#fail(served, slot, context, request, error, count),
     );
   }
 
-  #begin(served: Served, apiVersion: number, request: unknown): Count | null {
+  #begin(served: Served, apiVersion: number, request: unknown, queueMs: number): Count | null {
     if (this.#metrics === null) return null;
     const stats = this.#metrics.requests.of(served.api, request);
     stats.asked(apiVersion);
-    return { stats, localMs: undefined };
+    return { stats, queueMs, localMs: undefined };
   }
 
-  #ended({ stats, localMs }: Count, outcome: unknown, { receivedMs }: RequestContext): void {
-    const totalMs = this.#metrics!.clock.monotonicMs() - receivedMs;
-    stats.answered(totalMs, localMs ?? totalMs);
+  #ended({ stats, queueMs, localMs }: Count, outcome: unknown, slot: Slot, { receivedMs }: RequestContext): void {
+    const nowMs = this.#metrics!.clock.monotonicMs();
+    slot.times = stats;
+    slot.readyMs = nowMs;
+    stats.answered({ totalMs: nowMs - receivedMs, queueMs, localMs: localMs ?? nowMs - receivedMs - queueMs });
     const code = (outcome as { readonly errorCode?: number }).errorCode;
     if (code !== undefined) stats.ended(code);
   }
 
   #finish(served: Served, version: number, slot: Slot, context: RequestContext, outcome: unknown, count: Count | null): void {
-    if (count !== null) this.#ended(count, outcome, context);
+    if (count !== null) this.#ended(count, outcome, slot, context);
     const connection = slot.connection;
     if (connection.closed) return;
     if (outcome === noAnswer) return connection.answer(slot, null);

@@ -16,13 +16,16 @@ describe('requests', () => {
     stats.asked(12);
     stats.asked(12);
     stats.asked(13);
-    stats.answered(4, 1);
+    stats.answered({ totalMs: 5, queueMs: 1, localMs: 1 });
+    stats.left(2);
     stats.ended(0);
     stats.ended(5);
     expect(told(metrics, /requests_total|errors_total|_(sum|count)/)).toEqual([
-      'kafka_network_requestmetrics_totaltimems_sum{request="Metadata"} 4', 'kafka_network_requestmetrics_totaltimems_count{request="Metadata"} 1',
+      'kafka_network_requestmetrics_totaltimems_sum{request="Metadata"} 5', 'kafka_network_requestmetrics_totaltimems_count{request="Metadata"} 1',
+      'kafka_network_requestmetrics_requestqueuetimems_sum{request="Metadata"} 1', 'kafka_network_requestmetrics_requestqueuetimems_count{request="Metadata"} 1',
       'kafka_network_requestmetrics_localtimems_sum{request="Metadata"} 1', 'kafka_network_requestmetrics_localtimems_count{request="Metadata"} 1',
       'kafka_network_requestmetrics_remotetimems_sum{request="Metadata"} 3', 'kafka_network_requestmetrics_remotetimems_count{request="Metadata"} 1',
+      'kafka_network_requestmetrics_responsequeuetimems_sum{request="Metadata"} 2', 'kafka_network_requestmetrics_responsequeuetimems_count{request="Metadata"} 1',
       'kafka_network_requestmetrics_requests_total{request="Metadata",version="12"} 2', 'kafka_network_requestmetrics_requests_total{request="Metadata",version="13"} 1',
       'kafka_network_requestmetrics_errors_total{request="Metadata",error="E0"} 1', 'kafka_network_requestmetrics_errors_total{request="Metadata",error="E5"} 1',
     ]);

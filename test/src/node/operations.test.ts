@@ -64,6 +64,10 @@ describe('three nodes', () => {
     expect(await metric(controllerId(world), 'kafka_controller_kafkacontroller_activecontrollercount')).toBe(1);
     expect(await metric(1, 'kafka_controller_kafkacontroller_activebrokercount')).toBe(3);
     expect(await metric(1, 'kafka_server_raftmetrics_number_of_voters')).toBe(3);
+    // The leader appends and the others fetch the same.
+    expect(await metric(controllerId(world), 'kafka_server_raft_metrics_append_records_rate')).toBeGreaterThan(0);
+    expect(await metric(controllerId(world), 'kafka_server_raftmetrics_commit_latency_max')).toBeGreaterThan(0);
+    for (const id of [1, 2, 3].filter((one) => one !== controllerId(world))) expect(await metric(id, 'kafka_server_raftmetrics_fetch_records_rate')).toBeGreaterThan(0);
     // Something is written each half second.
     for (const id of [1, 2, 3]) expect(await until(() => metric(id, 'kafka_server_brokermetadatametrics_last_applied_record_lag_ms'), (lag) => lag! < 2000)).toBeGreaterThanOrEqual(0);
     expect(await sum('kafka_server_raft_metrics_current_state_info{state="leader"}')).toBe(1);
@@ -100,6 +104,25 @@ describe('three nodes', () => {
     expect(lag).toEqual([0, 0, 0]);
     const committed = await Promise.all([0, 1, 2].map((partition) => sum(`kafka_consumergroup_current_offset{consumergroup="readers",topic="orders",partition="${partition}"}`)));
     expect(committed.reduce((total, offset) => total + offset, 0)).toBe(100);
+  });
+
+  it('tell the lag of a group also of partitions that its coordinator has no replica of', async () => {
+    await admin.createTopics([{ name: 'far', numPartitions: 3, replicationFactor: 1, configs: {} }]);
+    const kafka = new Kafka({ brokers: world.bootstrap, logLevel: logLevel.NOTHING });
+    const producer = kafka.producer();
+    await producer.connect();
+    await producer.send({ topic: 'far', messages: [0, 1, 2].flatMap((partition) => Array.from({ length: 10 + partition }, () => ({ partition, value: 'x' }))) });
+    await producer.disconnect();
+    const asked = kafka.admin();
+    await asked.connect();
+    await asked.setOffsets({ groupId: 'slow', topic: 'far', partitions: [0, 1, 2].map((partition) => ({ partition, offset: '4' })) });
+    await asked.disconnect();
+    const leads = async (id: number) => (await Promise.all([0, 1, 2].map((partition) => metric(id, `kafka_log_log_logendoffset{topic="far",partition="${partition}"}`)))).filter((end) => end !== undefined).length;
+    // Each node has one of the three, so whichever coordinates lacks two.
+    expect(await Promise.all([1, 2, 3].map(leads))).toEqual([1, 1, 1]);
+    const lag = () => Promise.all([0, 1, 2].map((partition) => sum(`kafka_consumergroup_lag{consumergroup="slow",topic="far",partition="${partition}"}`)));
+    expect(await until(lag, (told) => told.every((one) => one > 0))).toEqual([6, 7, 8]);
+    await admin.deleteTopics(['far']);
   });
 
   it('tell who votes, move a partition and elect, as an operator asks', async () => {

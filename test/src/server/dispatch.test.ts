@@ -8,6 +8,8 @@ import { Heartbeat } from '../../../protocol/messages/groups.ts';
 import type { Node } from '../../../src/api/node.ts';
 import { closeConnection, noAnswer, serve } from '../../../src/api/serve.ts';
 import type { Served } from '../../../src/api/serve.ts';
+import { Metrics } from '../../../src/metrics/metrics.ts';
+import { RequestMetrics } from '../../../src/metrics/request-metrics.ts';
 import { MetadataImage } from '../../../src/quorum/image.ts';
 import { versionApis } from '../../../src/api/versions.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
@@ -26,7 +28,8 @@ async function world(handle: Handle = () => ({ errorCode: 0 })) {
   const log = { ...silentLogger, warn: (line: string) => lines.push(line), error: (line: string) => lines.push(line) };
   const apis: Served[] = [serve(Heartbeat, '1-3', { handle: handle as never, onError: (code) => ({ errorCode: code }) }), ...versionApis(() => apis)];
   const node = { image: () => MetadataImage.EMPTY, kraftVersion: () => 1 } as Partial<Node> as Node;
-  const dispatcher = new Dispatcher({ apis, node, log, onBug: (error) => bugs.push(error) });
+  const metrics = new Metrics();
+  const dispatcher = new Dispatcher({ apis, node, log, onBug: (error) => bugs.push(error), metrics: { requests: new RequestMetrics(metrics, String), clock: time } });
   const server = new Server({
     network, timers: time, clock: time, turn: new Turn(time), log, dispatch: (connection, frame) => dispatcher.dispatch(connection, frame),
     limits: {
@@ -40,13 +43,31 @@ async function world(handle: Handle = () => ({ errorCode: 0 })) {
   network.accept(socket);
   const heartbeat = (version: number, correlationId = 7) =>
     socket.onData(Buffer.concat(encodeRequestFrame(Heartbeat, version, { correlationId, clientId: 'c' }, { groupId: 'g', generationId: 1, memberId: 'm' })));
-  return { time, socket, heartbeat, lines, bugs };
+  return { time, socket, heartbeat, lines, bugs, metrics };
 }
 
 const written = (socket: FakeSocket): Buffer => Buffer.concat(socket.writes.flat());
 const heartbeatAnswer = (socket: FakeSocket, version: number) => decodeResponseFrame(Heartbeat, version, written(socket).subarray(4));
 
 describe('dispatch', () => {
+  test('tells how long requests have waited for each other, been served, and waited to leave', async () => {
+    const { time, socket, metrics } = await world(() => {
+      time.takes(10);
+      return { errorCode: ErrorCode.NONE };
+    });
+    const frame = (correlationId: number) => Buffer.concat(encodeRequestFrame(Heartbeat, 1, { correlationId, clientId: 'c' }, { groupId: 'g', generationId: 1, memberId: 'm' }));
+    // Two that are read at once: the second waits for the first, and the first for the end of the turn.
+    socket.onData(Buffer.concat([frame(1), frame(2)]));
+    await time.turn();
+    socket.onData(frame(3));
+    await time.turn();
+    const sums = ['total', 'requestqueue', 'local', 'remote', 'responsequeue'].map((name) => {
+      const of = (what: string) => metrics.text(0).split('\n').find((line) => line.startsWith(`kafka_network_requestmetrics_${name}timems_${what}{request="Heartbeat"}`))!.split(' ')[1];
+      return [name, Number(of('sum')), Number(of('count'))];
+    });
+    expect(sums).toEqual([['total', 40, 3], ['requestqueue', 10, 3], ['local', 30, 3], ['remote', 0, 3], ['responsequeue', 10, 3]]);
+  });
+
   test('answers with the correlation id of the request', async () => {
     const { time, socket, heartbeat } = await world(() => ({ errorCode: ErrorCode.ILLEGAL_GENERATION }));
     heartbeat(2, 99);

@@ -11,6 +11,11 @@ export class FakeTime implements Clock, Timers {
     return this.#now;
   }
 
+  /** Whoever runs takes so long. */
+  takes(ms: number): void {
+    this.#now += ms;
+  }
+
   wallMs(): number {
     return 1_700_000_000_000 + Math.floor(this.#now);
   }
