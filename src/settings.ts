@@ -181,8 +181,11 @@ export class Settings {
   /** The settings of this broker that it acts on. */
   describe(): SettingDescription[] {
     const names = Object.keys(brokerSettings) as BrokerSettingName[];
-    // As Kafka: what can only be set while running is shown where it is.
-    return names.filter((name) => isShown(brokerSettings[name]) && ((brokerSettings[name] as Setting).dynamicOnly !== true || this.isSet(name))).map((name) => this.#describe(name));
+    // As Kafka: what can only be set while running is shown where it is. And whoever has set something sees it, whether it does anything here or not.
+    const isOverridden = (name: string): boolean => this.#brokerOverrides.has(name) || this.#clusterOverrides.has(name);
+    return names
+      .filter((name) => isOverridden(name) || (isShown(brokerSettings[name]) && ((brokerSettings[name] as Setting).dynamicOnly !== true || this.isSet(name))))
+      .map((name) => this.#describe(name));
   }
 
   /** Those that are overridden for all brokers. */

@@ -63,6 +63,11 @@ export interface DiskFile {
   close(): void;
 }
 
+export interface DiskCapacity {
+  readonly totalBytes: number;
+  readonly usableBytes: number;
+}
+
 export interface Disk {
   /** Names in a directory, sorted, without '.' and '..'. Throws ENOENT. */
   list(directory: string): string[];
@@ -87,6 +92,8 @@ export interface Disk {
    * Returns the function that gives it back.
    */
   lock(path: string): () => void;
+  /** How large the file system of the path is, and what of it this process may still use. Disks that are none do not tell. */
+  capacity?(path: string): DiskCapacity;
   /** Sets a file's modification time (retention by age reads it where a segment has no timestamps). */
   setModified(path: string, ms: number): void;
 }

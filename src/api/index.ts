@@ -9,6 +9,7 @@ import { fetchApis } from './fetch.ts';
 import { findCoordinatorApis } from './find-coordinator.ts';
 import { groupApis } from './groups.ts';
 import { listOffsetsApis } from './list-offsets.ts';
+import { logDirApis } from './log-dirs.ts';
 import { metadataApis } from './metadata.ts';
 import { offsetForLeaderEpochApis } from './offset-for-leader-epoch.ts';
 import { offsetApis } from './offsets.ts';
@@ -22,6 +23,6 @@ import { versionApis } from './versions.ts';
 
 /** By API key. */
 export const servedApis: readonly Served[] = [
-  ...produceApis, ...fetchApis, ...listOffsetsApis, ...offsetForLeaderEpochApis, ...metadataApis, ...topicApis, ...clusterApis, ...configApis, ...producerIdApis, ...findCoordinatorApis,
+  ...produceApis, ...fetchApis, ...listOffsetsApis, ...offsetForLeaderEpochApis, ...metadataApis, ...topicApis, ...clusterApis, ...configApis, ...logDirApis, ...producerIdApis, ...findCoordinatorApis,
   ...groupApis, ...offsetApis, ...configChangeApis, ...controllerApis, ...reassignmentApis, ...featureApis, ...quorumApis, ...versionApis(() => servedApis), ...envelopeApis(() => servedApis),
 ].sort((left, right) => left.api.key - right.api.key);

@@ -254,6 +254,12 @@ export class Replicas {
     }
   }
 
+  /** Each log directory, with the replicas in it. */
+  directories(): { readonly path: string; readonly isOffline: boolean; readonly partitions: readonly Partition[] }[] {
+    const partitions = [...this.partitions()];
+    return this.#options.directories.map(({ logs }) => ({ path: logs.path, isOffline: logs.offline !== undefined, partitions: partitions.filter(({ log }) => this.#directoryOf.get(log) === logs) }));
+  }
+
   /** The directory that the metadata names, or the one with the fewest partitions, as Kafka does. */
   #placeFor(state: PartitionImage): LogDirectory {
     const { directories, nodeId } = this.#options;

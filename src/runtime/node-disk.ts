@@ -9,7 +9,7 @@ import assert from 'node:assert';
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
 import { DiskError } from '../../storage/disk.ts';
-import type { Disk, DiskFile, FileStatus, OpenMode } from '../../storage/disk.ts';
+import type { Disk, DiskFile, DiskCapacity, FileStatus, OpenMode } from '../../storage/disk.ts';
 import { lockFile } from './node-lock.ts';
 
 /** Buffers that one writev takes (IOV_MAX on Linux and macOS). */
@@ -309,6 +309,11 @@ export class NodeDisk implements Disk {
 
   lock(path: string): () => void {
     return attempt(path, 'lock', () => lockFile(path));
+  }
+
+  capacity(path: string): DiskCapacity {
+    const { bsize, blocks, bavail } = attempt(path, 'statfs', () => fs.statfsSync(path));
+    return { totalBytes: bsize * blocks, usableBytes: bsize * bavail };
   }
 
   setModified(path: string, ms: number): void {

@@ -216,6 +216,12 @@ describe('dynamic overrides', () => {
     expect(changed.describeClusterOverrides().map((one) => [one.name, one.value])).toEqual([['log.retention.ms', '2000']]);
   });
 
+  it('are told where they are, also of a setting that does nothing here', () => {
+    const told = (settings: Settings) => settings.describe().filter(({ name }) => name === 'log.cleaner.threads').map(({ value, source }) => [value, source]);
+    expect(told(Settings.from())).toEqual([]);
+    expect(told(Settings.from().withOverrides({ broker: new Map([['log.cleaner.threads', '2']]), cluster: none }))).toEqual([['2', ConfigSource.DYNAMIC_BROKER]]);
+  });
+
   it('are passed over where they cannot be changed or do not parse', () => {
     const overrides = { broker: new Map([['num.partitions', '9'], ['log.retention.ms', 'x']]), cluster: new Map([['listeners', 'PLAINTEXT://:1']]) };
     const settings = Settings.from().withOverrides(overrides);
