@@ -19,7 +19,12 @@ import type { VoterEndpoint } from './voters.ts';
 
 export const METADATA_TOPIC = '__cluster_metadata';
 /** How long a leader may keep a fetch that brings nothing (KafkaRaftClient.MAX_FETCH_WAIT_MS). */
-export const FETCH_WAIT_MS_MAX = 500;
+const FETCH_WAIT_MS_MAX = 500;
+
+/** Kafka asks for no less, so that with a fetch timeout below it an idle quorum elects for ever; here a leader is heard twice in that time. */
+function fetchWaitMs({ fetchTimeoutMs, requestTimeoutMs }: RaftState['config']): number {
+  return Math.min(FETCH_WAIT_MS_MAX, Math.floor(Math.min(fetchTimeoutMs, requestTimeoutMs) / 2));
+}
 
 export interface RaftMessageOptions {
   readonly clusterId: string;
@@ -80,7 +85,7 @@ export function outgoing(request: RaftRequest, state: RaftState, options: RaftMe
       return make(
         Fetch,
         {
-          clusterId, replicaState: { replicaId: nodeId, replicaEpoch: -1 }, maxWaitMs: FETCH_WAIT_MS_MAX, minBytes: 0, maxBytes: options.fetchBytesMax,
+          clusterId, replicaState: { replicaId: nodeId, replicaEpoch: -1 }, maxWaitMs: fetchWaitMs(config), minBytes: 0, maxBytes: options.fetchBytesMax,
           topics: [{ topic: METADATA_TOPIC, topicId: METADATA_TOPIC_ID, partitions: [partition] }], forgottenTopicsData: [],
         },
         (response) => readFetch(response, endpointsOf), 15,

@@ -1,8 +1,8 @@
 /** Settings of clusters that are harmed: the same for Apache Kafka and ottla. */
 
 /**
- * A leader of the quorum with nothing to tell answers a fetch after 500 ms, Kafka's as ours: with less than that an idle quorum elects for ever, and with little more a busy
- * machine does.
+ * A leader of the quorum with nothing to tell answers a fetch of Apache Kafka's after 500 ms: with less than that its idle quorum elects for ever, and with little more a busy
+ * machine does. Ours asks to be answered sooner where the timeout is short.
  */
 const QUORUM_FETCH_MS_MIN = 1_200;
 

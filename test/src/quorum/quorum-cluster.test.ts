@@ -69,6 +69,15 @@ describe('three static voters', () => {
     expect(world.failures).toEqual([]);
   });
 
+  it.each([['fetch', 2000], ['fetch', 300], ['fetch', 100], ['request', 300]])('keep their leader while there is nothing to say, also with a %s timeout of %i ms', async (kind, timeoutMs) => {
+    const world = new ClusterWorld();
+    const settings = { ...STATIC.settings, [`controller.quorum.${kind}.timeout.ms`]: timeoutMs, 'metadata.max.idle.interval.ms': 0 };
+    await world.openAll(THREE, { settings });
+    const { leaderId, epoch } = world.leader()!.leader();
+    for (let passedMs = 0; passedMs < 10_000; passedMs += 10) await world.pass(10);
+    for (const quorum of world.quorums.values()) expect(quorum.leader()).toMatchObject({ leaderId, epoch });
+  });
+
   it('have another leader after one was lost, and lose nothing that was acknowledged', async () => {
     const world = new ClusterWorld();
     await world.openAll(THREE, STATIC);
