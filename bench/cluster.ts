@@ -11,6 +11,7 @@ import { ClusterProcesses, combinedNodes } from './cluster-process.ts';
 import { restartPeak, usage } from './process-usage.ts';
 import { median } from './report.ts';
 import type { MeasuredBroker, Scenario } from './scenario.ts';
+import { createTopic } from './topic.ts';
 
 export const CLUSTER_NODES = 3;
 
@@ -122,7 +123,7 @@ export async function failovers(cluster: ClusterProcesses, times: number): Promi
   };
   const took: number[] = [];
   try {
-    await admin.createTopics({ topics: [{ topic: FAILOVER_TOPIC, replicaAssignment: [{ partition: 0, replicas: placed(0, CLUSTER_NODES) }] }], waitForLeaders: true });
+    await createTopic(cluster.bootstrapServers, { topic: FAILOVER_TOPIC, replicaAssignment: [{ partition: 0, replicas: placed(0, CLUSTER_NODES) }] });
     for (let time = 0; time < times; time++) {
       const node = cluster.node(await whole());
       await producer.send({ topic: FAILOVER_TOPIC, acks: -1, messages: [{ value: 'before' }] });

@@ -4,9 +4,9 @@
  * Does not: start brokers, repeat, or compare; that is run.ts.
  */
 import { execFileSync } from 'node:child_process';
-import { Kafka, logLevel } from 'kafkajs';
 import type { Driver, LoadResult } from './driver.ts';
 import { type Usage, cpuSeconds, machineCpuSeconds } from './process-usage.ts';
+import { createTopic } from './topic.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -155,15 +155,10 @@ export class Bench {
 
   async #newTopic({ partitions, replicas = 1 }: Scenario): Promise<string> {
     const topic = `bench-${++this.#counter.topics}`;
-    const admin = new Kafka({ brokers: this.#broker.bootstrapServers.split(','), logLevel: logLevel.ERROR }).admin();
-    await admin.connect();
-    try {
-      const place = this.#place;
-      const placed = place && { replicaAssignment: Array.from({ length: partitions }, (_, partition) => ({ partition, replicas: place(partition, replicas) })) };
-      await admin.createTopics({ topics: [placed ? { topic, ...placed } : { topic, numPartitions: partitions, replicationFactor: replicas }], waitForLeaders: true });
-    } finally {
-      await admin.disconnect();
-    }
+    const place = this.#place;
+    await createTopic(this.#broker.bootstrapServers, place
+      ? { topic, replicaAssignment: Array.from({ length: partitions }, (_, partition) => ({ partition, replicas: place(partition, replicas) })) }
+      : { topic, numPartitions: partitions, replicationFactor: replicas });
     return topic;
   }
 }
