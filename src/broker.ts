@@ -122,7 +122,7 @@ export class Broker implements Node {
       // The ports come first: they cost nothing, and taking them is what most often fails. Nothing is read from a connection before the node serves.
       let dispatcher: Dispatcher | null = null;
       const serverOf = (): Server => new Server({
-        network: runtime.network, timers: runtime.timers, clock: runtime.clock, turn, log: logger, limits: limitsOf(settings),
+        network: runtime.network, timers: runtime.timers, clock: runtime.clock, turn, log: logger, limits: limitsOf(settings), deviceReads: () => runtime.disk.deviceReads(),
         dispatch: (connection, frame, returnFrame) => dispatcher!.dispatch(connection, frame, returnFrame),
       });
       // A flood of clients takes the room of clients: controllers hear each other all the same.

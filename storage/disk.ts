@@ -94,6 +94,8 @@ export interface Disk {
   lock(path: string): () => void;
   /** How large the file system of the path is, and what of it this process may still use. Disks that are none do not tell. */
   capacity?(path: string): DiskCapacity;
+  /** Grows when a read of this process has to fetch from the device what the operating system did not hold, in no unit in particular. */
+  deviceReads(): number;
   /** Sets a file's modification time (retention by age reads it where a segment has no timestamps). */
   setModified(path: string, ms: number): void;
 }

@@ -214,6 +214,10 @@ export class MemoryDisk implements Disk {
     this.space.bytesMax = bytesMax;
   }
 
+  deviceReads(): number {
+    return 0;
+  }
+
   list(directory: string): string[] {
     return [...this.directory(directory, 'list').children.keys()].sort();
   }

@@ -55,6 +55,8 @@ export interface ConnectionOwner {
   /** Where the memory comes from for what is pumped. Not the frames': their sizes would push each other out. */
   readonly pieces: BufferPool;
   soon(call: () => void): void;
+  /** As a Disk's. */
+  deviceReads(): number;
   dispatch(connection: Connection, frame: Buffer, returnFrame?: () => void): void;
   /** What an answer was to be made of is gone; the connection is closed already. */
   unanswerable(connection: Connection, error: Error): void;
@@ -288,7 +290,7 @@ export class Connection implements TurnOwner {
     }
     this.#outDeferred = false;
     this.#pump ??= new Pump({
-      socket: this.socket, buffers: this.#owner.pieces, soon: (call) => this.#owner.soon(call),
+      socket: this.socket, buffers: this.#owner.pieces, soon: (call) => this.#owner.soon(call), deviceReads: () => this.#owner.deviceReads(),
       monotonicMs: () => (this.lastActiveMs = this.#owner.monotonicMs()),
     });
     this.#pump.send(out, () => {

@@ -7,7 +7,8 @@
  * A piece is read on the spot while that is quick. A file that is consumed was nearly always written or read a moment ago, and a copy out of the page cache
  * is over sooner than the threads that would do it are woken. Beside the reading of whole answers by asynchronous reads of 1 MiB this took 0.77 of the
  * processor time (librdkafka, six partitions). Pieces of 128 KiB took as much as whole answers.
- * A read that takes long met a disk: for a while pieces are read asynchronously then.
+ * A read that took long and had to fetch something from the device met a disk: for a while pieces are read asynchronously then. One that took long while nothing
+ * was fetched only had to give way to another process, such as a client that keeps all processors of its machine busy.
  */
 import type { BufferPool } from '../../storage/buffer-pool.ts';
 import { DiskError } from '../../storage/disk.ts';
@@ -19,12 +20,16 @@ export interface PumpOwner {
   /** Where the memory for pieces comes from. */
   readonly buffers: BufferPool;
   monotonicMs(): number;
+  /** As a Disk's. */
+  deviceReads(): number;
   /** Runs `call` after what else there is to do now. */
   soon(call: () => void): void;
 }
 
 const PIECE_BYTES = 1024 * 1024;
 const SLOW_READ_MS = 4;
+/** However that came about: not every file system tells that it went to a device. */
+const STALLED_READ_MS = 50;
 /** Read asynchronously after a slow read, before the next is tried on the spot. */
 const PIECES_AFTER_SLOW_READ = 64;
 /** A peer that takes all at once would keep the event loop from everybody else. */
@@ -33,6 +38,7 @@ const PIECES_PER_TURN = 2;
 export class Pump {
   readonly #owner: PumpOwner;
   #slowPiecesLeft = 0;
+  #deviceReads: number;
   #piecesThisTurn = 0;
   #pieces: readonly Piece[] = [];
   /** The next piece, and how much of it has been sent. */
@@ -44,6 +50,7 @@ export class Pump {
 
   constructor(owner: PumpOwner) {
     this.#owner = owner;
+    this.#deviceReads = owner.deviceReads();
   }
 
   get isActive(): boolean {
@@ -102,8 +109,16 @@ export class Pump {
     } catch (error) {
       return this.#fail(run, error);
     }
-    if (this.#owner.monotonicMs() - startedMs > SLOW_READ_MS) this.#slowPiecesLeft = PIECES_AFTER_SLOW_READ;
+    const tookMs = this.#owner.monotonicMs() - startedMs;
+    if (tookMs > SLOW_READ_MS && (this.#hasMetDevice() || tookMs > STALLED_READ_MS)) this.#slowPiecesLeft = PIECES_AFTER_SLOW_READ;
     filled();
+  }
+
+  /** Since it was asked last. Only asked where a read was slow: the answer costs some microseconds. */
+  #hasMetDevice(): boolean {
+    const before = this.#deviceReads;
+    this.#deviceReads = this.#owner.deviceReads();
+    return this.#deviceReads !== before;
   }
 
   #write(run: number, buffers: readonly Buffer[], lent: Buffer | null): void {

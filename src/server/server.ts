@@ -35,6 +35,8 @@ export interface ServerOptions {
   readonly turn: Turn;
   readonly log: Logger;
   readonly limits: ServerLimits;
+  /** As a Disk's. */
+  readonly deviceReads: () => number;
   readonly dispatch: (connection: Connection, frame: Buffer, returnFrame?: () => void) => void;
 }
 
@@ -86,6 +88,10 @@ export class Server implements ConnectionOwner {
 
   dispatch(connection: Connection, frame: Buffer, returnFrame?: () => void): void {
     this.#options.dispatch(connection, frame, returnFrame);
+  }
+
+  deviceReads(): number {
+    return this.#options.deviceReads();
   }
 
   soon(call: () => void): void {

@@ -168,6 +168,10 @@ export class SimDisk implements Disk {
 
   // ---- the disk
 
+  deviceReads(): number {
+    return 0;
+  }
+
   list(directory: string): string[] {
     this.#ask('list', directory);
     return this.#live.list(directory);

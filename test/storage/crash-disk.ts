@@ -167,6 +167,10 @@ export class CrashDisk<T = undefined> implements Disk {
 
   // ---- the disk
 
+  deviceReads(): number {
+    return 0;
+  }
+
   list(directory: string): string[] {
     this.#call('list', directory);
     return this.live.list(directory);

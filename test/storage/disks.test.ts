@@ -59,6 +59,14 @@ describe.each(kinds)('$name', ({ make }) => {
   };
   const text = (name: string): string => disk.readFile(at(name)).toString();
 
+  test('reads of the device are counted up', () => {
+    const before = disk.deviceReads();
+    put('fresh', 'fresh');
+    expect(text('fresh')).toBe('fresh');
+    // Not that nothing came: other threads count too.
+    expect(disk.deviceReads()).toBeGreaterThanOrEqual(before);
+  });
+
   test('names: made, listed in order, moved, removed', async () => {
     for (const name of ['b', 'a', 'c.log', 'B']) put(name, name);
     disk.makeDirectory(at('d/e/f'));

@@ -31,7 +31,7 @@ async function world(handle: Handle = () => ({ errorCode: 0 })) {
   const metrics = new Metrics();
   const dispatcher = new Dispatcher({ apis, node, log, onBug: (error) => bugs.push(error), metrics: { requests: new RequestMetrics(metrics, String), clock: time } });
   const server = new Server({
-    network, timers: time, clock: time, turn: new Turn(time), log, dispatch: (connection, frame) => dispatcher.dispatch(connection, frame),
+    network, timers: time, clock: time, turn: new Turn(time), log, dispatch: (connection, frame) => dispatcher.dispatch(connection, frame), deviceReads: () => 0,
     limits: {
       frameBytesMax: 1 << 20, requestsInFlightMax: 100, bytesInFlightMax: 1 << 20, outputBytesMax: 1 << 20, connectionsMax: 10, connectionsPerAddressMax: 10,
       connectionsPerAddressOverrides: new Map(), bytesInFlightTotalMax: 1 << 20, idleMsMax: 1000, firstRequestMsMax: 1000,

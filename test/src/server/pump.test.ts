@@ -53,8 +53,9 @@ function world() {
     return true;
   };
   let nowMs = 0;
+  let deviceReads = 7;
   const soon: (() => void)[] = [];
-  const pump = new Pump({ socket, buffers: new BufferPool({ idleBytesMax: 1 << 20, poison: true }), monotonicMs: () => nowMs, soon: (call) => soon.push(call) });
+  const pump = new Pump({ socket, buffers: new BufferPool({ idleBytesMax: 1 << 20, poison: true }), monotonicMs: () => nowMs, soon: (call) => soon.push(call), deviceReads: () => deviceReads });
   const outcome: (string | DiskError)[] = [];
   const send = (pieces: readonly Piece[]) => pump.send(pieces, () => outcome.push('written'), (error) => outcome.push(error));
   /** Lets the socket take what it was given, until nothing more comes. */
@@ -68,7 +69,7 @@ function world() {
       for (const call of calls) call();
     }
   };
-  return { pump, send, drain, outcome, received: () => Buffer.concat(received), advance: (ms: number) => (nowMs += ms), waiting: () => ready.length };
+  return { pump, send, drain, outcome, received: () => Buffer.concat(received), advance: (ms: number) => (nowMs += ms), fetchFromDevice: () => (deviceReads += 8), waiting: () => ready.length };
 }
 
 describe('Pump', () => {
@@ -86,21 +87,46 @@ describe('Pump', () => {
     expect(first.asked.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(5_000_000);
   });
 
-  test('reads asynchronously for a while after a read that took long', async () => {
-    const { send, drain, outcome, received, advance } = world();
+  const ways = (bytes: Counted) => bytes.asked.map(({ how }) => how);
+  const onceSlow = ['sync', 'sync', ...Array<string>(6).fill('async')];
+
+  test('reads asynchronously for a while after a read that took long and met the device', async () => {
+    const { send, drain, outcome, received, advance, fetchFromDevice } = world();
     const bytes = new Counted(8_000_000, 'x');
-    bytes.onRead = () => advance(bytes.asked.length === 2 ? 5 : 0);
+    bytes.onRead = () => {
+      if (bytes.asked.length === 1) fetchFromDevice(); // At once: a quick device is no reason.
+      if (bytes.asked.length !== 2) return;
+      fetchFromDevice();
+      advance(5);
+    };
     send([bytes]);
     await drain();
-    expect(bytes.asked.map(({ how }) => how)).toEqual(['sync', 'sync', ...Array<string>(6).fill('async')]);
+    expect(ways(bytes)).toEqual(onceSlow);
     expect(received().equals(bytes.content())).toBe(true);
     expect(outcome).toEqual(['written']);
+  });
+
+  test('a read that took long without the device had only to give way; one that took very long is not tried again', async () => {
+    const gaveWay = world();
+    const bytes = new Counted(8_000_000, 'x');
+    bytes.onRead = () => gaveWay.advance(20);
+    gaveWay.send([bytes]);
+    await gaveWay.drain();
+    expect(ways(bytes)).toEqual(Array<string>(8).fill('sync'));
+    expect(gaveWay.outcome).toEqual(['written']);
+
+    const stalled = world();
+    const more = new Counted(8_000_000, 'x');
+    more.onRead = () => stalled.advance(more.asked.length === 2 ? 60 : 0);
+    stalled.send([more]);
+    await stalled.drain();
+    expect(ways(more)).toEqual(onceSlow);
   });
 
   test.each([false, true])('says when bytes are gone, and sends no more (asynchronous reads: %s)', async (slow) => {
     const { pump, send, drain, outcome, received, advance } = world();
     const bytes = new Counted(8_000_000, 'x', 2_400_000);
-    bytes.onRead = () => advance(slow ? 5 : 0);
+    bytes.onRead = () => advance(slow ? 60 : 0);
     send([bytes, Buffer.from('tail')]);
     await drain();
     expect(outcome).toEqual([expect.objectContaining({ code: 'ESTALE' })]);

@@ -18,7 +18,7 @@ async function world(limits: Partial<ServerLimits> = {}) {
   const lines: string[] = [];
   const served: { frame: string; slot: Slot; connection: Connection }[] = [];
   const server = new Server({
-    network, timers: time, clock: time, turn: new Turn(time), limits: { ...LIMITS, ...limits },
+    network, timers: time, clock: time, turn: new Turn(time), limits: { ...LIMITS, ...limits }, deviceReads: () => 0,
     log: { ...silentLogger, warn: (line) => lines.push(line) },
     dispatch: (connection, frame) => served.push({ frame: String(frame), slot: connection.enqueue(frame.length), connection }),
   });
