@@ -14,6 +14,7 @@ import { StorageError } from '../../storage/log.ts';
 import type { MetadataChanges } from '../quorum/changes.ts';
 import { ResourceType } from '../quorum/image.ts';
 import type { MetadataImage, PartitionImage, TopicImage } from '../quorum/image.ts';
+import { isInternalTopic } from '../quorum/topic-names.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { ReplicaCounters } from '../metrics/replica-counters.ts';
 import type { PeerChannel } from '../peer/peer.ts';
@@ -22,6 +23,7 @@ import type { Runtime, Timer } from '../runtime/runtime.ts';
 import type { Turn } from '../runtime/turn.ts';
 import type { Settings } from '../settings.ts';
 import { RACK_AWARE_SELECTOR } from '../settings/replica.ts';
+import { overridesWithoutEffect } from '../settings/topic-settings.ts';
 import { AlterPartitions } from './alter-partition.ts';
 import { DirectoryAssignments } from './directory-assignments.ts';
 import type { FetchPartition } from './fetch-sessions.ts';
@@ -438,6 +440,7 @@ export class Replicas {
     for (const name of names) {
       const topic = this.#topics.get(name);
       if (topic === undefined) continue;
+      if (!ofBroker) this.#tellWithoutEffect(name, changes.image);
       const config = settings.topic.resolve(changes.image.topicConfig(name));
       const [logConfig, partitionSettings] = [logConfigOf(config, { producerIdExpirationMs }), partitionSettingsOf(config)];
       for (const partition of topic.partitions) {
@@ -446,6 +449,12 @@ export class Replicas {
         partition.settings = partitionSettings;
       }
     }
+  }
+
+  /** Once for each change of a topic's settings, as for the broker's at the start. */
+  #tellWithoutEffect(topic: string, image: MetadataImage): void {
+    const names = isInternalTopic(topic) ? [] : overridesWithoutEffect(image.topicConfig(topic));
+    if (names.length > 0) this.#options.logger.warn(`topic ${topic}: taken without effect here: ${names.join(', ')}`);
   }
 
   #tellRecovery({ name }: FoundPartition, { recovery, logStartOffset, logEndOffset }: Log): void {

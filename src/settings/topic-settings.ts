@@ -11,7 +11,6 @@ import type { Setting, SettingValue } from './setting.ts';
 export const topicSettings = {
   'cleanup.policy': list('delete', { oneOf: ['compact', 'delete'] }),
   'compression.gzip.level': int(-1, { min: 1, max: 9, orElse: -1 }),
-  // Taken without effect: the broker's LZ4 has one level.
   'compression.lz4.level': int(9, { min: 1, max: 17 }),
   'compression.type': string('producer', { oneOf: ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] }),
   'compression.zstd.level': int(3, { min: -131_072, max: 22 }),
@@ -48,6 +47,19 @@ export const topicSettings = {
 
 export type TopicSettingName = keyof typeof topicSettings;
 export type TopicSettingValue<N extends TopicSettingName> = ValueOf<(typeof topicSettings)[N]>;
+
+/** What a topic may have and this broker does not act on: its LZ4 has one level, logs are not compacted yet, nothing goes to remote storage, files grow as they are written. */
+const WITHOUT_EFFECT: ReadonlySet<string> = new Set<TopicSettingName>([
+  'compression.lz4.level', 'delete.retention.ms', 'local.retention.bytes', 'local.retention.ms', 'max.compaction.lag.ms', 'min.cleanable.dirty.ratio', 'min.compaction.lag.ms',
+  'preallocate', 'remote.log.copy.disable', 'remote.log.delete.on.disable',
+]);
+
+/** Of a topic's overrides, those that change nothing here, for the log; `cleanup.policy` with its value, of which only compaction does not. */
+export function overridesWithoutEffect(overrides: Overrides): string[] {
+  const names = [...overrides.keys()].filter((name) => WITHOUT_EFFECT.has(name));
+  if (overrides.get('cleanup.policy')?.includes('compact') === true) names.push('cleanup.policy=compact (logs are not compacted yet)');
+  return names.sort();
+}
 
 export interface ServerDefault {
   readonly name: BrokerSettingName;

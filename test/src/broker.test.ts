@@ -9,6 +9,7 @@ import { FindCoordinator } from '../../protocol/messages/groups.ts';
 import { Metadata } from '../../protocol/messages/metadata.ts';
 import { OffsetCommit, OffsetFetch } from '../../protocol/messages/offsets.ts';
 import { Produce } from '../../protocol/messages/produce.ts';
+import { IncrementalAlterConfigs } from '../../protocol/messages/configs.ts';
 import { CreateTopics, DeleteTopics } from '../../protocol/messages/topics.ts';
 import { InitProducerId } from '../../protocol/messages/transactions.ts';
 import { recordsAt } from '../../protocol/record/batches.ts';
@@ -46,6 +47,17 @@ async function fetch(client: RawClient, topic: string, fetchOffset: number, { ma
 }
 
 const values = (records: Buffer | null) => (records === null || records.length === 0 ? [] : recordsAt(records, 0).map((record) => String(record.value)));
+
+test('what a topic asks for and nobody does is said when it is asked for', async () => {
+  const { connect, lines } = await world();
+  const client = await connect();
+  await createTopic(client, 'quiet', 2, [{ name: 'retention.ms', value: '1000' }, { name: 'cleanup.policy', value: 'delete' }]);
+  await createTopic(client, 'loud', 2, [{ name: 'compression.type', value: 'lz4' }, { name: 'compression.lz4.level', value: '12' }, { name: 'cleanup.policy', value: 'compact,delete' }]);
+  const said = () => lines.filter((line) => line.includes('without effect'));
+  expect(said()).toEqual(['topic loud: taken without effect here: cleanup.policy=compact (logs are not compacted yet), compression.lz4.level']);
+  await client.ask(IncrementalAlterConfigs, 1, { resources: [{ resourceType: 2, resourceName: 'quiet', configs: [{ name: 'preallocate', configOperation: 0, value: 'true' }] }], validateOnly: false });
+  expect(said().slice(1)).toEqual(['topic quiet: taken without effect here: preallocate']);
+});
 
 describe('what is served', () => {
   test('every API in every version that it is advertised in answers a request of defaults, and the versions around it close the connection', async () => {
