@@ -39,6 +39,7 @@ export class LogWriter {
   #writing: Promise<void> | undefined;
   #nextWrite: Promise<void> | undefined;
   #flushing: Promise<void> = DONE;
+  #syncing: Promise<void> = DONE;
   #unflushedSinceMs: number;
   #abandoned = false;
   /** What a cut has begun and not ended, and why. */
@@ -234,7 +235,14 @@ export class LogWriter {
     await this.#syncUpTo(whole ? log.writtenEndOffset : Math.min(log.segments.active.baseOffset, log.writtenEndOffset));
   }
 
-  async #syncUpTo(target: number): Promise<void> {
+  /** One after the other: what another is syncing is not synced yet, and would pass for it. */
+  #syncUpTo(target: number): Promise<void> {
+    const synced = this.#syncing.then(() => this.#syncNow(target));
+    this.#syncing = synced.catch(() => undefined);
+    return synced;
+  }
+
+  async #syncNow(target: number): Promise<void> {
     const log = this.#log;
     if (target <= log.recoveryPoint && !log.segments.active.dirty) return;
     const { truncations } = log;

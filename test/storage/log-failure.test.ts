@@ -187,6 +187,33 @@ describe('a broken disk', () => {
     expect(syncs.count).toBe(1);
   });
 
+  it('does not take for synced what another sync is still about', async () => {
+    const { log } = openLog({ config: { flushMessages: 1, segmentBytes: 200 } });
+    const told = listen(log);
+    await fill(log, ['a', 'b']);
+    expect(log.segments.count).toBe(1);
+    // Rolls: the old segment is sealed and flushed in the background, the new one included, which is where all that is unflushed begins.
+    accept(log, testBatch({ values: ['c'] }));
+    expect(log.segments.count).toBe(2);
+    const { file } = log.segments.active;
+    let sync = (): void => {};
+    let isSynced = false;
+    file.call(log.segments.active).sync = () => new Promise((resolve) => {
+      sync = () => {
+        isSynced = true;
+        resolve();
+      };
+    });
+    const writing = log.write();
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    expect([isSynced, told.written]).toEqual([false, [2]]);
+    sync();
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    sync();
+    await writing;
+    expect(told.written).toEqual([2, 3]);
+  });
+
   it('fails for good when it cannot read how old the segment is that is to be appended to', async () => {
     for (const append of ['leader', 'follower'] as const) {
       const { log: before, disk } = openLog();
