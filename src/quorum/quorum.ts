@@ -125,6 +125,8 @@ export async function openQuorum(options: QuorumOptions): Promise<Quorum> {
   try {
     const images = new MetadataImages();
     await metadata.load(images);
+    // What a killed process has left may be in the system's memory only. A voter that says that it has it makes others count on it.
+    if (isController(options)) await metadata.log.flush();
     checkMetadataVersion(images.latest, directory);
     opened = new OpenedQuorum(options, { disk, directory, metadata, images, listenerName, staticVoters });
     opened.start();

@@ -105,6 +105,18 @@ describe('a restart', () => {
     await second.quorum.close();
   });
 
+  it('after a kill makes durable what it has found before it says anything', async () => {
+    const disk = new CrashDisk();
+    await new QuorumWorld({ disk }).start();
+    const world = new QuorumWorld({ disk });
+    const calls: string[] = [];
+    disk.fault = ({ kind, path }) => void ((kind === 'sync' || kind === 'rename') && calls.push(`${kind} ${path}`));
+    const { quorum } = await world.start();
+    disk.fault = undefined;
+    expect(calls[0]).toBe(`sync ${LOG}`);
+    await quorum.close();
+  });
+
   it('aborts the bootstrap that a crash cut short, and does it again', async () => {
     const world = new QuorumWorld();
     const quorum = await world.open();
