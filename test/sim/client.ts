@@ -12,6 +12,7 @@ import { ClientConnection } from '../../src/client/connection.ts';
 import { ConnectionError } from '../../src/runtime/connection-error.ts';
 import type { Seeded } from '../storage/seeded.ts';
 import type { History } from './history.ts';
+import type { Invariants } from './invariants.ts';
 import type { SimNetwork } from './network.ts';
 import { Process, SimTimers } from './world.ts';
 import type { World } from './world.ts';
@@ -22,6 +23,7 @@ const METADATA_AGE_MS_MAX = 3000;
 
 export interface PartitionLeader {
   readonly topicId: string;
+  readonly replicas: readonly number[];
   readonly leaderId: number;
   readonly leaderEpoch: number;
 }
@@ -30,6 +32,7 @@ export interface ClientOptions {
   readonly world: World;
   readonly network: SimNetwork;
   readonly history: History;
+  readonly invariants: Invariants;
   readonly name: string;
   readonly address: string;
   readonly bootstrap: readonly { readonly host: string; readonly port: number }[];
@@ -38,6 +41,7 @@ export interface ClientOptions {
 export class SimClient {
   readonly world: World;
   readonly history: History;
+  readonly invariants: Invariants;
   readonly name: string;
   readonly random: Seeded;
   readonly process: Process;
@@ -53,6 +57,7 @@ export class SimClient {
     this.#options = options;
     this.world = options.world;
     this.history = options.history;
+    this.invariants = options.invariants;
     this.name = options.name;
     this.process = new Process(options.name);
     this.random = options.world.random(`client ${options.name}`);
@@ -141,7 +146,7 @@ export class SimClient {
     this.#brokers = new Map([...this.#brokers, ...answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }] as const)]);
     for (const topic of answer.topics) {
       if (topic.name === null || topic.errorCode !== ErrorCode.NONE) continue;
-      const partitions = new Map(topic.partitions.map(({ partitionIndex, leaderId, leaderEpoch }) => [partitionIndex, { topicId: topic.topicId, leaderId, leaderEpoch }]));
+      const partitions = new Map(topic.partitions.map(({ partitionIndex, leaderId, leaderEpoch, replicaNodes: replicas }) => [partitionIndex, { topicId: topic.topicId, leaderId, leaderEpoch, replicas }]));
       const known = this.#topics.get(topic.name);
       // What a broker that lags behind says is older than what is known.
       for (const [index, partition] of partitions) {

@@ -67,10 +67,12 @@ export class ReplicaReader {
   /** Compares up to the high watermark; says what is wrong, or null. */
   advance(highWatermark: number): string | null {
     if (this.offset < 0 && !this.#open()) return null;
+    let chunkBytes = CHUNK_BYTES;
     while (this.offset < highWatermark) {
       const sizeBytes = this.#disk.peekSize(this.#path);
       if (sizeBytes === null) return null;
-      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(0, sizeBytes - this.#position)));
+      const left = Math.max(0, sizeBytes - this.#position);
+      const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, left));
       const bytes = chunk.length === 0 ? 0 : this.#disk.peekInto(this.#path, chunk, this.#position);
       let at = 0;
       while (at < bytes && this.offset < highWatermark) {
@@ -86,6 +88,11 @@ export class ReplicaReader {
       }
       this.#position += at;
       if (at > 0) continue;
+      // Perhaps a batch that is longer.
+      if (chunk.length < left) {
+        chunkBytes = left;
+        continue;
+      }
       const next = this.#nextSegment();
       if (next === null) return `${this.#committed.name}: ${this.#replica} has a high watermark of ${highWatermark}, but its files end at ${this.offset} (${this.#path} ${this.#position} of ${sizeBytes})`;
       this.#segment = next;

@@ -10,8 +10,9 @@ import { Fetch, ListOffsets, OffsetForLeaderEpoch } from '../../protocol/message
 import { isControl, lastOffset, partitionLeaderEpoch } from '../../protocol/record/batch.ts';
 import { isIntact, nextBatchBytes, recordsAt } from '../../protocol/record/batches.ts';
 import { isLost } from './client.ts';
-import type { SimClient } from './client.ts';
+import type { PartitionLeader, SimClient } from './client.ts';
 import type { Polled } from './history.ts';
+import type { EpochView } from './invariants.ts';
 
 export interface ConsumerOptions {
   readonly topic: string;
@@ -19,6 +20,9 @@ export interface ConsumerOptions {
   /** Reads everything in the end, on a healed cluster. */
   readonly final?: boolean;
 }
+
+/** How often a poll goes to any of the replicas, not to the leader. */
+const OTHER_REPLICA_CHANCE = 0.15;
 
 const RETRIED = new Set<number>([
   ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.LEADER_NOT_AVAILABLE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.FENCED_LEADER_EPOCH,
@@ -60,7 +64,7 @@ export class SimConsumer {
 
   async #poll(): Promise<boolean> {
     const client = this.#client;
-    const { topic, partition } = this.#options;
+    const { topic, partition, final } = this.#options;
     let leaderId = -1;
     try {
       const leader = await client.leader(topic, partition, this.#isOld);
@@ -72,6 +76,8 @@ export class SimConsumer {
         this.#leaderEpoch = leader.leaderEpoch;
       }
       if (client.random.chance(0.1) && !(await this.#askForEnd(connection, leader.leaderEpoch))) return false;
+      if (final !== true && client.random.chance(OTHER_REPLICA_CHANCE)) return await this.#pollReplica(client.random.pick(leader.replicas), leader);
+      const before = client.invariants.epochOf(leaderId, topic, partition);
       const answer = await connection.request(Fetch, {
         maxWaitMs: client.stopping ? 0 : 250, minBytes: 1, maxBytes: 1_000_000, topics: [{
           topic, topicId: leader.topicId, partitions: [{ partition, currentLeaderEpoch: leader.leaderEpoch, fetchOffset: this.position, lastFetchedEpoch: this.#lastEpoch, partitionMaxBytes: 4096 }],
@@ -82,6 +88,7 @@ export class SimConsumer {
       this.last = `Fetch at ${leaderId}: ${errorName(errorCode)}`;
       if (errorCode === ErrorCode.NONE) {
         if (fetched === undefined) return true;
+        this.#served('Fetch', leaderId, leader.leaderEpoch, before);
         if (fetched.divergingEpoch.endOffset >= 0) return this.#truncated(`fetched from ${leaderId} in epoch ${leader.leaderEpoch} and was told that epoch ${fetched.divergingEpoch.epoch} ends at ${fetched.divergingEpoch.endOffset}`);
         this.highWatermark = fetched.highWatermark;
         this.#take(fetched.records);
@@ -97,6 +104,35 @@ export class SimConsumer {
       if (leaderId >= 0) client.drop(leaderId);
       return false;
     }
+  }
+
+  /** From whichever replica, as one does that is in the same rack (KIP-392): the high watermark that it knows may be older. */
+  async #pollReplica(replica: number, leader: PartitionLeader): Promise<boolean> {
+    const client = this.#client;
+    const { topic, partition } = this.#options;
+    const { leaderEpoch: epoch, topicId } = leader;
+    const before = client.invariants.epochOf(replica, topic, partition);
+    try {
+      const connection = await client.broker(replica);
+      const answer = await connection.request(Fetch, {
+        maxWaitMs: 0, minBytes: 1, maxBytes: 1_000_000, topics: [{ topic, topicId, partitions: [{ partition, currentLeaderEpoch: epoch, fetchOffset: this.position, lastFetchedEpoch: -1, partitionMaxBytes: 4096 }] }],
+        forgottenTopicsData: [],
+      });
+      const fetched = answer.responses[0]?.partitions[0];
+      if (answer.errorCode !== ErrorCode.NONE || fetched === undefined || fetched.errorCode !== ErrorCode.NONE) return false;
+      this.#served('Fetch', replica, epoch, before);
+      this.#take(fetched.records);
+      return true;
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      client.drop(replica);
+      return false;
+    }
+  }
+
+  #served(what: string, by: number, epoch: number, before: EpochView | null): void {
+    const { topic, partition } = this.#options;
+    this.#client.invariants.served({ by, topic, partition, epoch, before, what });
   }
 
   /** Whether the new leader has what was read from the one before. */

@@ -56,6 +56,8 @@ export class SimDisk implements Disk {
   #onPowerCut: () => void = () => {};
   /** Faults that were given. */
   faults = 0;
+  /** Grows whenever files may have become shorter: what was read of one begins anew. */
+  cuts = 0;
   /** A file has got this name: small files are replaced that way. */
   onRenamed: (path: string) => void = () => {};
 
@@ -97,6 +99,7 @@ export class SimDisk implements Disk {
   /** The power is gone, and back: what is on the disk now is what survived. */
   losePower(): void {
     this.killed();
+    this.cuts++;
     const choice = new Choice({ seed: this.#random.below(0x7fff_ffff) });
     const names = new Map([...this.#durableNames].map(([id, entries]) => [id, new Map(entries)]));
     const keepsName = choice.names(this.#pendingNames.length);
@@ -127,6 +130,14 @@ export class SimDisk implements Disk {
     restore('', ROOT);
   }
 
+  /** The machine was started anew in order: only what a failed sync has left in doubt is on the disk or not. */
+  reboot(): void {
+    for (const content of this.#contents.values()) for (const change of content.changes) if (!change.inDoubt) change.durableAt = 0;
+    this.#durableNames = new Map([...this.#names].map(([id, entries]) => [id, new Map(entries)]));
+    this.#pendingNames = [];
+    this.losePower();
+  }
+
   /** Another disk, empty. */
   wipe(): void {
     this.killed();
@@ -146,6 +157,17 @@ export class SimDisk implements Disk {
   peekSize(path: string): number | null {
     const status = this.#live.status(path);
     return status === undefined || status.isDirectory ? null : status.sizeBytes;
+  }
+
+  /** So many bytes from its beginning stay as they are whatever a power loss takes now; 0 for a file whose name it may take. */
+  durableBytes(path: string): number {
+    let [id, durable]: (NodeId | undefined)[] = [ROOT, ROOT];
+    for (const name of split(path)) [id, durable] = [this.#names.get(id!)?.get(name), this.#durableNames.get(durable!)?.get(name)];
+    const content = id === undefined || id !== durable ? undefined : this.#contents.get(id);
+    if (content === undefined) return 0;
+    let bytes = this.peekSize(path) ?? 0;
+    for (const { durableAt, position } of content.changes) if (durableAt !== 0) bytes = Math.min(bytes, position);
+    return bytes;
   }
 
   peekInto(path: string, target: Buffer, position: number): number {
@@ -421,12 +443,14 @@ export class SimDisk implements Disk {
 
   #changed(id: NodeId, kind: 'write' | 'truncate', position: number, bytes: Buffer): void {
     const content = this.#contents.get(id)!;
+    if (kind === 'truncate') this.cuts++;
     this.#world.mix(crc32(bytes) ^ position);
     content.changes.push({ kind, id, position, bytes, durableAt: 2, inDoubt: false });
     content.pending++;
   }
 
   #remove(path: string): void {
+    this.cuts++;
     const { directory, name } = this.#locate(path);
     const id = this.#names.get(directory)!.get(name)!;
     this.#names.get(directory)!.delete(name);

@@ -1,7 +1,7 @@
 /**
  * Carries out the faults of a plan on a cluster, and takes all of them back.
  *
- * Promises: a fault that takes data away (power, a wiped disk) is left out unless every partition has all its replicas in sync, and until that is so again no other
+ * Promises: a fault that takes data away (power, a disk that fails, a wiped one) is left out unless every partition has all its replicas in sync, and until that is so again no other
  * node ends without stopping in order: the controller takes every broker that did for one that has lost data (KIP-966), and min.insync.replicas of 2 promises to survive
  * one of those. Whatever else may come at any time and together. `heal` leaves a world without faults: all nodes up, all
  * ways free, all disks well.
@@ -33,7 +33,7 @@ export interface Cluster {
 /** After these a node comes back as one that may have lost data. */
 const UNCLEAN: ReadonlySet<FaultKind> = new Set<FaultKind>(['kill', 'kill all', 'disk full', 'disk error', 'power', 'power in a turn', 'wipe']);
 /** And after these it has. */
-const LOSING: ReadonlySet<FaultKind> = new Set<FaultKind>(['power', 'power in a turn', 'wipe']);
+const LOSING: ReadonlySet<FaultKind> = new Set<FaultKind>(['power', 'power in a turn', 'wipe', 'disk error']);
 
 export class Faults {
   readonly #cluster: Cluster;
@@ -113,7 +113,7 @@ export class Faults {
         node.losePowerAfter(Math.floor(choice * 40), () => world.at(ms, null, 'fault ends', () => node.start()));
         return true;
       case 'wipe':
-        if (this.#isVoter(node) || !this.#mayLose(node)) return false;
+        if (node.isVoter || !this.#mayLose(node)) return false;
         node.wipe();
         later(() => node.start());
         return true;
@@ -160,14 +160,15 @@ export class Faults {
         });
         return true;
       case 'disk error': {
+        if (!this.#mayLose(node)) return false;
         const failing: readonly DiskCall[] = choice < 0.4 ? ['sync'] : choice < 0.7 ? ['write', 'sync'] : ['read'];
         node.disk.fault = (call) => (failing.includes(call) ? 'EIO' : undefined);
         this.#suspects.add(node);
-        // A directory that has failed once stays offline: only a new start takes it back.
+        // A directory that has failed once stays offline: only a new start takes it back, and only of the machine is it known what the disk really has.
         later(() => {
           this.#healDisk(node);
           this.#suspects.delete(node);
-          node.kill();
+          node.reboot();
           this.#restartLater(node, 500);
         });
         return true;
@@ -207,7 +208,7 @@ export class Faults {
       this.#healDisk(node);
       if (node.timers !== null) node.timers.turnMs = 0.2;
       node.resume();
-      if (this.#suspects.has(node)) node.kill();
+      if (this.#suspects.has(node)) node.reboot();
       if (!node.isAlive) this.#restartLater(node, 100);
     }
   }
@@ -250,10 +251,6 @@ export class Faults {
   #mayCrash(kind: FaultKind, node: SimNode): boolean {
     if (this.#lossOf !== null && this.#isWell()) this.#lossOf = null;
     return this.#lossOf === null || (this.#lossOf === node && kind !== 'kill all');
-  }
-
-  #isVoter(node: SimNode): boolean {
-    return node.settings.some((setting) => setting.startsWith('process.roles=') && setting.includes('controller'));
   }
 
   /** Whether the data of this node may be lost: every replica of every partition is in sync, as the newest metadata has it and as its brokers are. */

@@ -7,7 +7,10 @@
  * - the in-sync replicas include the leader, the replicas include the in-sync ones;
  * - the high watermark of a leader never falls within its epoch;
  * - below their high watermarks all replicas hold the same batches, intact, the metadata log included (`committed.ts`);
- * - when acks=all is acknowledged, the high watermark has passed it, and min.insync.replicas have written it.
+ * - what is committed of the metadata is on the disks of a majority of the voters, where no power loss can take it (`durable.ts`);
+ * - who begins to lead a partition, and who joins its in-sync replicas, has all of it that is committed;
+ * - when acks=all is acknowledged, the high watermark has passed it, and min.insync.replicas have written it, with log.flush.interval.messages=1 for good;
+ * - nobody is served by a replica that is of an older, or a newer, leader epoch than was named (KIP-320).
  *
  * Does not: judge histories (`checker.ts`) or liveness (`simulation.ts`).
  */
@@ -15,6 +18,7 @@ import type { Broker } from '../../src/broker.ts';
 import type { MetadataImage, PartitionImage } from '../../src/quorum/image.ts';
 import { loadQuorumState, QUORUM_STATE } from '../../storage/quorum-state.ts';
 import { Committed, ReplicaReader } from './committed.ts';
+import { DurableEnd } from './durable.ts';
 import type { Send } from './history.ts';
 import { DATA } from './node.ts';
 import type { SimNode } from './node.ts';
@@ -29,6 +33,12 @@ interface Life {
   readonly broker: Broker;
   image: MetadataImage | null;
   readonly readers: Map<string, { readonly reader: ReplicaReader; highWatermark: number }>;
+}
+
+/** In which leader epoch of a partition a node is, in this life of it. */
+export interface EpochView {
+  readonly broker: Broker;
+  readonly leaderEpoch: number;
 }
 
 interface QuorumView {
@@ -50,12 +60,15 @@ export class Invariants {
   readonly #leaderWatermarks = new Map<string, number>();
   /** How far each replica has written at most, by node and partition; a node that is down has it still. */
   readonly #ends = new Map<string, number>();
+  readonly #durableEnds = new Map<string, DurableEnd>();
+  readonly #syncsEach: boolean;
   /** Of the newest metadata that anybody has shown. */
   newest: MetadataImage | null = null;
 
   constructor(world: World, nodes: readonly SimNode[]) {
     this.#world = world;
     this.#nodes = nodes;
+    this.#syncsEach = nodes[0]!.settings.includes('log.flush.interval.messages=1');
     for (const node of nodes) {
       node.disk.onRenamed = (path) => {
         if (path.endsWith(`/${QUORUM_STATE}`)) this.#electionsChanged.add(node);
@@ -92,6 +105,32 @@ export class Invariants {
     const held = this.#nodes.filter((node) => (this.#ends.get(`${node.id} ${node.wipes} ${send.partition}`) ?? 0) >= end).length;
     const least = Math.min(MIN_IN_SYNC, this.#nodes.length);
     if (held < least) this.#fail(`${send.values[0]} was acknowledged at ${send.partition} ${send.baseOffset}, which ${held} replicas have written; min.insync.replicas is ${least}`);
+    if (!this.#syncsEach) return;
+    const durable = this.#nodes.filter((node) => this.#durableEnd(node, send.partition) >= end).length;
+    if (durable < least) this.#fail(`${send.values[0]} was acknowledged at ${send.partition} ${send.baseOffset}, which ${durable} replicas have synced; min.insync.replicas is ${least}`);
+  }
+
+  #durableEnd(node: SimNode, name: string): number {
+    const key = `${node.id} ${name}`;
+    let end = this.#durableEnds.get(key);
+    if (end === undefined) this.#durableEnds.set(key, (end = new DurableEnd(node.disk, `${DATA}/${name}`)));
+    return end.offset();
+  }
+
+  /** null where the broker does not serve, or has no such replica. */
+  epochOf(brokerId: number, topic: string, partition: number): EpochView | null {
+    const broker = this.#nodes.find(({ id }) => id === brokerId)?.broker ?? null;
+    const found = broker?.replicas.find(topic, partition);
+    return broker === null || found === undefined || typeof found === 'number' ? null : { broker, leaderEpoch: found.leaderEpoch };
+  }
+
+  /** A broker has served what was asked in this leader epoch. `before`: as the broker was when it was asked. Epochs only grow in a life. */
+  served({ by, topic, partition, epoch, before, what }: { by: number; topic: string; partition: number; epoch: number; before: EpochView | null; what: string }): void {
+    const now = this.epochOf(by, topic, partition);
+    if (before === null || now === null || before.broker !== now.broker) return;
+    if (before.leaderEpoch > epoch || now.leaderEpoch < epoch) {
+      this.#fail(`${what} of ${topic}-${partition} in epoch ${epoch} was answered by node ${by}, which was in epoch ${before.leaderEpoch} before and in ${now.leaderEpoch} after`);
+    }
   }
 
   /** What a partition's replicas agree on; undefined before any has been seen. */
@@ -167,7 +206,16 @@ export class Invariants {
     known.highWatermark = highWatermark;
     const wrong = known.reader.advance(highWatermark);
     if (wrong !== null) this.#fail(wrong);
-    committed.highWatermark = Math.max(committed.highWatermark, highWatermark);
+    if (highWatermark <= committed.highWatermark) return;
+    committed.highWatermark = highWatermark;
+    if (key === METADATA) this.#checkDurable(node, highWatermark);
+  }
+
+  #checkDurable(node: SimNode, highWatermark: number): void {
+    const voters = this.#nodes.filter(({ isVoter }) => isVoter);
+    const ends = voters.map((voter) => this.#durableEnd(voter, METADATA));
+    if (ends.filter((end) => end >= highWatermark).length > voters.length / 2) return;
+    this.#fail(`node ${node.id} takes the metadata up to ${highWatermark} for committed, and on the disks of the voters ${voters.map(({ id }) => id).join()} they are durable up to ${ends.join()}`);
   }
 
   // ---- metadata
@@ -187,6 +235,7 @@ export class Invariants {
   #renew(node: SimNode, image: MetadataImage): void {
     const before = this.newest;
     this.newest = image;
+    this.#checkCompleteness(before, image);
     if (this.#world.traceTo === null) return;
     for (const broker of image.brokers.values()) {
       const was = before?.brokers.get(broker.id);
@@ -199,6 +248,26 @@ export class Invariants {
         if (now === before?.topicById(topic.id)?.partitions[index]) return;
         const { leader, leaderEpoch, partitionEpoch, replicas, isr, elr, lastKnownElr } = now;
         this.#world.trace(() => `metadata ${image.offset} of node ${node.id}: ${topic.name}-${index} leader ${leader} epoch ${leaderEpoch}/${partitionEpoch} replicas ${replicas.join()} isr ${isr.join()} elr ${elr.join()} last ${lastKnownElr.join()}`);
+      });
+    }
+  }
+
+  /** Looked at in the newest metadata alone: what a node that lags behind learns of later is of another time. */
+  #checkCompleteness(before: MetadataImage | null, image: MetadataImage): void {
+    for (const topic of image.topics.values()) {
+      const old = before?.topicById(topic.id);
+      topic.partitions.forEach((now, index) => {
+        const was = old?.partitions[index];
+        if (was === undefined || now === was) return;
+        const committed = this.#committed.get(`${topic.id}-${index}`)?.highWatermark ?? 0;
+        const newcomers = now.isr.filter((replica) => !was.isr.includes(replica));
+        if (now.leader >= 0 && now.leaderEpoch !== was.leaderEpoch) newcomers.push(now.leader);
+        for (const replica of newcomers) {
+          const found = this.#nodes.find(({ id }) => id === replica)?.broker?.replicas.find(topic.name, index);
+          if (found === undefined || typeof found === 'number' || found.topicId !== topic.id || found.log.failed) continue;
+          const end = found.log.writtenEndOffset;
+          if (end < committed) this.#fail(`${topic.name}-${index}: ${replica === now.leader ? 'leader' : 'in-sync replica'} ${replica} of epoch ${now.leaderEpoch} ends at ${end}, and ${committed} are committed`);
+        }
       });
     }
   }

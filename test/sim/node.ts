@@ -65,6 +65,10 @@ export class SimNode {
     this.#turns = world.random(`turns of node ${id}`);
   }
 
+  get isVoter(): boolean {
+    return this.settings.some((setting) => setting.startsWith('process.roles=') && setting.includes('controller'));
+  }
+
   get isAlive(): boolean {
     return this.process !== null;
   }
@@ -106,6 +110,12 @@ export class SimNode {
 
   losePower(): void {
     if (this.#end(false)) this.disk.losePower();
+  }
+
+  /** As the system ends in order, without the broker. */
+  reboot(): void {
+    this.#end(false);
+    this.disk.reboot();
   }
 
   /** The power goes in the middle of whatever the node does, after so many changes of its disk. */

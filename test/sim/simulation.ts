@@ -126,7 +126,7 @@ class Simulation implements Cluster {
   #client(kind: string): SimClient {
     const number = ++this.#clientsMade;
     const client = new SimClient({
-      world: this.world, network: this.network, history: this.history, name: `${kind}${number}`, address: this.clientAddresses[(number - 1) % this.clientAddresses.length]!,
+      world: this.world, network: this.network, history: this.history, invariants: this.invariants, name: `${kind}${number}`, address: this.clientAddresses[(number - 1) % this.clientAddresses.length]!,
       bootstrap: this.nodes.map((node) => ({ host: node.address, port: BROKER_PORT })),
     });
     this.#clients.push(client);
