@@ -45,6 +45,18 @@ export class Admin {
         const answer = await connection.request(ElectLeaders, { electionType: 0, topicPartitions: choice < 0.5 ? null : [{ topic: TOPIC, partitions: [index] }], timeoutMs: TIMEOUT_MS });
         return errorName(answer.errorCode);
       }
+      case 'move leader': {
+        // Twice now and then: the second leader may not have heard of the first (KIP-279).
+        const replicas = partitions[index]?.replicas ?? [];
+        for (let times = choice < 0.3 ? 1 : 2, at = fault.other; times > 0; times--, at++) {
+          const order = replicas.map((_, place) => replicas[(at + place) % replicas.length]!);
+          await connection.request(AlterPartitionReassignments, { timeoutMs: TIMEOUT_MS, topics: [{ name: TOPIC, partitions: [{ partitionIndex: index, replicas: order }] }] });
+          const answer = await connection.request(ElectLeaders, { electionType: 0, topicPartitions: [{ topic: TOPIC, partitions: [index] }], timeoutMs: TIMEOUT_MS });
+          this.client.world.trace(() => `admin: leader of ${TOPIC}-${index} to ${order.join()}: ${errorName(answer.errorCode)}`);
+          if (times > 1) await client.pause(fault.ms);
+        }
+        return 'moved';
+      }
       case 'reassign': {
         // Another order, and with a fourth node other members.
         const start = fault.other - 1;

@@ -11,6 +11,7 @@ import { Seeded } from '../storage/seeded.ts';
 import type { DiskCall } from './disk.ts';
 import { quorumLeader } from './invariants.ts';
 import type { Invariants } from './invariants.ts';
+import { BROKER_PORT } from './node.ts';
 import type { SimNode } from './node.ts';
 import type { SimNetwork } from './network.ts';
 import { TOPIC } from './plan.ts';
@@ -60,7 +61,7 @@ export class Faults {
   #apply(fault: Fault): void {
     const { world, network } = this.#cluster;
     // A voter without its disk has forgotten its votes: only one that is no voter may lose everything, and that is the last node if any.
-    const node = fault.kind === 'wipe' ? this.#cluster.nodes.at(-1) : this.#find(fault.target);
+    const node = fault.kind === 'wipe' ? this.#cluster.nodes.at(-1) : this.#find(fault.kind === 'rolling' ? 'controller' : fault.target);
     const other = this.#cluster.nodes[(fault.other - 1) % this.#cluster.nodes.length]!;
     if (node === undefined) return;
     if (UNCLEAN.has(fault.kind) && !this.#mayCrash(fault.kind, node)) return;
@@ -131,6 +132,14 @@ export class Faults {
         this.#block([node.address], [other.address], true, true);
         later(() => this.#block([node.address], [other.address], true, false));
         return true;
+      case 'apart':
+        // The quorum and the clients do not see it: who does not replicate stays in sync until its lag is too long, and may be elected meanwhile.
+        this.#part(node, choice < 0.7 ? null : other, true);
+        later(() => this.#part(node, null, false));
+        return true;
+      case 'rolling':
+        this.#cutOffControllers(node, ms, new Seeded(Math.floor(choice * 1_000_000)));
+        return true;
       case 'cut':
         for (const address of [...this.#cluster.nodes.map((each) => each.address), ...this.#cluster.clientAddresses]) network.cut(node.address, address, choice < 0.5);
         return true;
@@ -182,6 +191,7 @@ export class Faults {
         this.#cluster.killClient(choice);
         return true;
       case 'elect':
+      case 'move leader':
       case 'reassign':
       case 'create topic':
       case 'delete topic':
@@ -201,6 +211,7 @@ export class Faults {
       for (const to of addresses) {
         if (from === to) continue;
         network.setBlocked(from, to, false);
+        network.setPortBlocked(from, to, BROKER_PORT, false);
         network.way(from, to).latencyMs = plan.network.latencyMs;
       }
     }
@@ -220,6 +231,46 @@ export class Faults {
 
   #restartLater(node: SimNode, ms: number): void {
     this.#cluster.world.at(ms, null, 'restart', () => node.start());
+  }
+
+  /** Whether brokers can fetch from the node, or it from them; `other` is null for all. */
+  #part(node: SimNode, other: SimNode | null, blocked: boolean): void {
+    const { network, nodes } = this.#cluster;
+    for (const each of nodes) {
+      if (each === node || (other !== null && each !== other)) continue;
+      network.setPortBlocked(node.address, each.address, BROKER_PORT, blocked);
+      network.setPortBlocked(each.address, node.address, BROKER_PORT, blocked);
+    }
+  }
+
+  /**
+   * Cuts the controller off, and each that is elected after it, shortly after it was; the one before it is free again then. Each leaves an end of its log that the
+   * others lack (Raft, figure 8).
+   */
+  #cutOffControllers(first: SimNode, ms: number, random: Seeded): void {
+    const { world, nodes } = this.#cluster;
+    const untilMs = world.nowMs + ms;
+    let cutOff: SimNode | null = null;
+    let epoch = -1;
+    const cut = (node: SimNode | null): void => {
+      if (cutOff !== null) this.#block([cutOff.address], this.#othersOf([cutOff], true), true, false);
+      cutOff = this.#healed ? null : node;
+      if (cutOff !== null) this.#block([cutOff.address], this.#othersOf([cutOff], false), true, true);
+      if (cutOff !== null) world.trace(() => `FAULT rolling: node ${node!.id} is cut off`);
+    };
+    const look = (): void => {
+      if (this.#healed || world.nowMs >= untilMs) return cut(null);
+      const leader = nodes.find(({ id, broker }) => broker !== null && quorumLeader(broker).leaderId === id && quorumLeader(broker).epoch > epoch);
+      if (leader?.broker == null) return void world.at(3, null, 'looks for a controller', look);
+      ({ epoch } = quorumLeader(leader.broker));
+      world.at(random.next() ** 2 * 60, null, 'cuts a controller off', () => {
+        if (!this.#healed && world.nowMs < untilMs) cut(leader);
+        look();
+      });
+    };
+    if (first.broker !== null) epoch = quorumLeader(first.broker).epoch;
+    cut(first);
+    look();
   }
 
   #othersOf(nodes: readonly SimNode[], withClients: boolean): string[] {

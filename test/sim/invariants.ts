@@ -8,6 +8,7 @@
  * - the high watermark of a leader never falls within its epoch;
  * - below their high watermarks all replicas hold the same batches, intact, the metadata log included (`committed.ts`);
  * - what is committed of the metadata is on the disks of a majority of the voters, where no power loss can take it (`durable.ts`);
+ * - what is committed of a partition has been written by all that are in sync;
  * - who begins to lead a partition, and who joins its in-sync replicas, has all of it that is committed;
  * - when acks=all is acknowledged, the high watermark has passed it, and min.insync.replicas have written it, with log.flush.interval.messages=1 for good;
  * - nobody is served by a replica that is of an older, or a newer, leader epoch than was named (KIP-320).
@@ -16,7 +17,7 @@
  */
 import type { Broker } from '../../src/broker.ts';
 import type { MetadataImage, PartitionImage } from '../../src/quorum/image.ts';
-import { loadQuorumState, QUORUM_STATE } from '../../storage/quorum-state.ts';
+import { parseQuorumState, QUORUM_STATE } from '../../storage/quorum-state.ts';
 import { Committed, ReplicaReader } from './committed.ts';
 import { DurableEnd } from './durable.ts';
 import type { Send } from './history.ts';
@@ -146,8 +147,9 @@ export class Invariants {
 
   #checkElection(node: SimNode): void {
     // Cut off in the middle of it, nobody has heard of it.
-    if (!node.isAlive || node.disk.peek(`${DATA}/${METADATA}/${QUORUM_STATE}`) === null) return;
-    const loaded = loadQuorumState(node.disk, `${DATA}/${METADATA}`);
+    const bytes = node.disk.peek(`${DATA}/${METADATA}/${QUORUM_STATE}`);
+    if (!node.isAlive || bytes === null) return;
+    const loaded = parseQuorumState(bytes);
     if (loaded.status !== 'ok') return this.#fail(`node ${node.id} has a quorum-state that is ${loaded.status}`);
     const { leaderEpoch: epoch, leaderId, votedId } = loaded.value;
     const key = `${node.id} ${node.wipes}`;
@@ -188,10 +190,20 @@ export class Invariants {
         this.#partitionLeader(key, node.id, node.id);
         const before = this.#leaderWatermarks.get(key) ?? 0;
         if (highWatermark < before) this.#fail(`the high watermark of ${name} fell from ${before} to ${highWatermark} on leader ${node.id} of epoch ${partition.leaderEpoch}`);
-        else if (highWatermark > before) this.#leaderWatermarks.set(key, highWatermark);
+        else if (highWatermark > before) {
+          this.#leaderWatermarks.set(key, highWatermark);
+          for (const id of partition.inSyncReplicas) this.#checkWritten(id, name, highWatermark);
+        }
       }
       this.#checkReplica(node, life, name, `${partition.topicId}-${partition.partition}`, highWatermark);
     }
+  }
+
+  #checkWritten(id: number, name: string, highWatermark: number): void {
+    const node = this.#nodes.find((one) => one.id === id);
+    if (node === undefined || node.broker === null) return;
+    const end = this.#ends.get(`${id} ${node.wipes} ${name}`) ?? 0;
+    if (end < highWatermark) this.#fail(`${name} is committed up to ${highWatermark}, and in-sync replica ${id} has written it up to ${end}`);
   }
 
   #checkReplica(node: SimNode, life: Life, name: string, key: string, highWatermark: number): void {

@@ -32,6 +32,8 @@ interface Host {
 /** How a way from one host to another behaves. */
 interface Way {
   blocked: boolean;
+  /** Of listeners whose connections alone do not get through, whichever end listens. */
+  readonly blockedPorts: Set<number>;
   latencyMs: number;
 }
 
@@ -63,14 +65,17 @@ export class SimNetwork {
     const key = `${from}>${to}`;
     let way = this.#ways.get(key);
     if (way === undefined) {
-      way = { blocked: false, latencyMs: from === to ? 0.02 : 0.3 };
+      way = { blocked: false, blockedPorts: new Set(), latencyMs: from === to ? 0.02 : 0.3 };
       this.#ways.set(key, way);
     }
     return way;
   }
 
-  isBlocked(from: string, to: string): boolean {
-    return from !== to && this.way(from, to).blocked;
+  /** `port`: of the end that listens. */
+  isBlocked(from: string, to: string, port: number): boolean {
+    if (from === to) return false;
+    const { blocked, blockedPorts } = this.way(from, to);
+    return blocked || blockedPorts.has(port);
   }
 
   latency(from: string, to: string): number {
@@ -84,7 +89,17 @@ export class SimNetwork {
     const way = this.way(from, to);
     if (way.blocked === blocked) return;
     way.blocked = blocked;
-    if (blocked) return;
+    if (!blocked) this.#freed(from, to);
+  }
+
+  /** As `setBlocked`, for the connections of one listener only: a rule of a firewall. */
+  setPortBlocked(from: string, to: string, port: number, blocked: boolean): void {
+    const { blockedPorts } = this.way(from, to);
+    if (blocked) blockedPorts.add(port);
+    else if (blockedPorts.delete(port)) this.#freed(from, to);
+  }
+
+  #freed(from: string, to: string): void {
     for (const socket of this.host(to).sockets) if (socket.remoteAddress === from) socket.wayFreed(this.random.chance(0.3));
   }
 
@@ -145,7 +160,7 @@ export class SimNetwork {
       const attempt = (): void => {
         if (isOver || process.state === 'dead') return;
         // Neither a lost SYN nor a lost answer is told apart from a machine that is off.
-        if (this.isBlocked(from, to) || this.isBlocked(to, from) || !this.host(to).isUp) {
+        if (this.isBlocked(from, to, port) || this.isBlocked(to, from, port) || !this.host(to).isUp) {
           world.at(SYN_RETRY_MS, null, '', attempt);
           return;
         }
@@ -282,6 +297,11 @@ class SimSocket implements Socket {
 
   // ---- the kernel's side
 
+  /** Ports of those who connect lie above all others. */
+  get #listenerPort(): number {
+    return Math.min(this.localPort, this.remotePort);
+  }
+
   /** The owner's process is gone. */
   lose(hasPower: boolean): void {
     if (hasPower && !this.#closed) this.#send(this.#network.random.chance(0.5) ? 'fin' : 'rst');
@@ -351,7 +371,7 @@ class SimSocket implements Socket {
 
   /** At the end of the way, if it is free. */
   #reach(arrival: Arrival): void {
-    if (this.#stalled.length > 0 || this.#network.isBlocked(this.remoteAddress, this.localAddress)) {
+    if (this.#stalled.length > 0 || this.#network.isBlocked(this.remoteAddress, this.localAddress, this.#listenerPort)) {
       // Nobody waits for it on an end that is closed: what is sent next is told so.
       if (!this.#closed) this.#stalled.push(arrival);
       return;

@@ -17,6 +17,8 @@ import { Process, SimClock, SimTimers, simRandom } from './world.ts';
 import type { World } from './world.ts';
 
 export const DATA = '/data';
+/** Where brokers listen for clients and for each other; controllers have another. */
+export const BROKER_PORT = 9092;
 const LINES_KEPT = 400;
 
 export interface NodeOptions {

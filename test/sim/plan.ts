@@ -13,8 +13,8 @@ export const TOPIC = 'alpha';
 export type Target = number | 'controller' | 'leader' | 'coordinator';
 
 export const FAULT_KINDS = [
-  'kill', 'stop', 'pause', 'power', 'power in a turn', 'kill all', 'isolate', 'one way', 'split', 'cut', 'slow way', 'slow disk', 'slow node', 'disk full', 'disk error', 'clock', 'wipe',
-  'kill client', 'elect', 'reassign', 'create topic', 'delete topic', 'configure',
+  'kill', 'stop', 'pause', 'power', 'power in a turn', 'kill all', 'isolate', 'one way', 'split', 'apart', 'rolling', 'cut', 'slow way', 'slow disk', 'slow node', 'disk full', 'disk error', 'clock', 'wipe',
+  'kill client', 'elect', 'move leader', 'reassign', 'create topic', 'delete topic', 'configure',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -44,6 +44,8 @@ export interface Plan {
   readonly settings: readonly string[];
   readonly network: { readonly latencyMs: number; readonly cutChance: number; readonly lateChance: number; readonly ghostChance: number };
   readonly thinkMs: number;
+  /** Of a record now and then, which makes a batch too large to be written at once; 0 for none. */
+  readonly largeBytes: number;
 }
 
 /** How often each kind is on in a run, where it makes sense with one node, and the most that it lasts. */
@@ -57,6 +59,8 @@ const KINDS: { readonly [kind in FaultKind]: { readonly on: number; readonly alo
   'isolate': { on: 0.35, alone: false, msMax: 5000 },
   'one way': { on: 0.3, alone: false, msMax: 5000 },
   'split': { on: 0.3, alone: false, msMax: 5000 },
+  'apart': { on: 0.25, alone: false, msMax: 5000 },
+  'rolling': { on: 0.15, alone: false, msMax: 5000 },
   'cut': { on: 0.3, alone: true, msMax: 0 },
   'slow way': { on: 0.25, alone: true, msMax: 5000 },
   'slow disk': { on: 0.25, alone: true, msMax: 5000 },
@@ -67,6 +71,7 @@ const KINDS: { readonly [kind in FaultKind]: { readonly on: number; readonly alo
   'wipe': { on: 0.1, alone: false, msMax: 2000 },
   'kill client': { on: 0.2, alone: true, msMax: 0 },
   'elect': { on: 0.2, alone: false, msMax: 0 },
+  'move leader': { on: 0.2, alone: false, msMax: 300 },
   'reassign': { on: 0.25, alone: false, msMax: 0 },
   'create topic': { on: 0.2, alone: true, msMax: 0 },
   'delete topic': { on: 0.15, alone: true, msMax: 0 },
@@ -107,6 +112,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     settings: settingsOf(random, nodes),
     network: { latencyMs: 0.1 + random.next() ** 3 * 8, cutChance: random.chance(0.3) ? 0.3 : 0.02, lateChance: random.chance(0.3) ? 0.4 : 0.05, ghostChance: random.chance(0.3) ? 0.1 : 0 },
     thinkMs: 20 + random.below(300),
+    largeBytes: random.chance(0.15) ? 66_000 + random.below(40_000) : 0,
   };
 }
 
@@ -121,6 +127,9 @@ function settingsOf(random: Seeded, nodes: number): string[] {
     `controller.quorum.election.timeout.ms=${300 + random.below(700)}`, `controller.quorum.fetch.timeout.ms=${700 + random.below(1300)}`, 'controller.quorum.election.backoff.max.ms=300',
     `replica.high.watermark.checkpoint.interval.ms=${300 + random.below(3000)}`, `log.flush.offset.checkpoint.interval.ms=${500 + random.below(5000)}`,
   ];
+  // Whoever is behind comes up in small steps.
+  if (random.chance(0.25)) settings.push(`replica.fetch.max.bytes=${300 + random.below(3000)}`, `replica.fetch.response.max.bytes=${300 + random.below(6000)}`);
+  if (random.chance(0.3)) settings.push(`controller.quorum.fetch.max.bytes=${1 + random.below(600)}`);
   if (random.chance(0.3)) settings.push(`log.roll.ms=${1000 + random.below(3000)}`);
   if (random.chance(0.2)) settings.push('log.flush.interval.messages=1');
   if (random.chance(0.3)) settings.push(`metadata.log.max.record.bytes.between.snapshots=${1000 + random.below(5000)}`);

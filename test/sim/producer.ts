@@ -20,6 +20,8 @@ export interface ProducerOptions {
   readonly recordsMax: number;
   /** Between one round and the next, at most. */
   readonly thinkMs: number;
+  /** See the plan. */
+  readonly largeBytes: number;
 }
 
 interface Batch {
@@ -97,18 +99,19 @@ export class SimProducer {
 
   #batch(): Batch {
     const { random, name, world, history } = this.#client;
-    const { topic, partition, recordsMax } = this.#options;
+    const { topic, partition, recordsMax, largeBytes } = this.#options;
+    const bytes = (): number => (largeBytes > 0 && random.chance(0.1) ? largeBytes : random.below(random.chance(0.1) ? 2500 : 300));
     const values = Array.from({ length: 1 + random.below(recordsMax) }, () => `${name}:${this.#number++}`);
-    const bytes = buildBatch({
+    const batch = buildBatch({
       baseOffset: 0,
-      records: values.map((value) => ({ timestamp: 1_700_000_000_000 + Math.floor(world.nowMs), key: null, value: Buffer.from(`${value} ${'.'.repeat(random.below(300))}`), headers: [] })),
+      records: values.map((value) => ({ timestamp: 1_700_000_000_000 + Math.floor(world.nowMs), key: null, value: Buffer.from(`${value} ${'.'.repeat(bytes())}`), headers: [] })),
       compression: random.chance(0.1) ? CompressionType.GZIP : CompressionType.NONE,
       producerId: this.#producer.id,
       producerEpoch: this.#producer.epoch,
       baseSequence: this.#sequence,
     });
     this.#sequence += values.length;
-    return { send: history.send(`${name}/${partition}`, `${topic}-${partition}`, values), bytes };
+    return { send: history.send(`${name}/${partition}`, `${topic}-${partition}`, values), bytes: batch };
   }
 
   /** Sends all that is not acknowledged, in order, and takes the answers in order. True when something has to be sent again. */

@@ -17,14 +17,13 @@ import { History } from './history.ts';
 import { Invariants, quorumLeader } from './invariants.ts';
 import { SimGroup, SimMember } from './member.ts';
 import { SimNetwork } from './network.ts';
-import { addressOf, SimNode } from './node.ts';
+import { addressOf, BROKER_PORT, SimNode } from './node.ts';
 import { TOPIC } from './plan.ts';
 import type { Fault, Plan } from './plan.ts';
 import { SimProducer } from './producer.ts';
 import { World } from './world.ts';
 
 const CLUSTER_ID = 'mf1aHZOZRh-ZUFscZonG_A';
-export const BROKER_PORT = 9092;
 const CONTROLLER_PORT = 9093;
 /** A cluster without faults must be up by then, and a healed one at rest. */
 const START_MS_MAX = 30_000;
@@ -177,7 +176,7 @@ class Simulation implements Cluster {
     const { plan } = this;
     const client = this.#client('p');
     for (let partition = 0; partition < plan.partitions; partition++) {
-      const producer = new SimProducer(client, { topic: TOPIC, partition, inFlightMax: 4, recordsMax: 3, thinkMs: plan.thinkMs });
+      const producer = new SimProducer(client, { topic: TOPIC, partition, inFlightMax: 4, recordsMax: 3, thinkMs: plan.thinkMs, largeBytes: plan.largeBytes });
       this.#producers.push({ client, producer });
       this.#run(client, producer.run());
     }

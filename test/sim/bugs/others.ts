@@ -19,7 +19,7 @@ export const otherBugs: readonly Bug[] = [
     name: 'failed sync ignored',
     about: 'fsyncgate: the sync after the one that failed succeeds, and proves nothing',
     changes: [{ file: 'storage/log-writer.ts', piece: 'await file.sync();\n    } finally {', replacement: 'await file.sync().catch(() => undefined);\n    } finally {' }],
-    kinds: ['disk error', 'power', 'power in a turn', 'kill'],
+    kinds: ['disk error', 'slow disk', 'create topic', 'isolate'],
   },
   {
     name: 'mark of a clean shutdown kept',
@@ -28,9 +28,9 @@ export const otherBugs: readonly Bug[] = [
     kinds: ['stop', 'power', 'power in a turn', 'kill'],
   },
   {
-    name: 'small files replaced without a sync',
-    about: 'checkpoints are renamed before their content is on the disk, and a power loss leaves them empty',
-    changes: [{ file: 'storage/files.ts', piece: "    await file.write([content], 0);\n    await file.sync();", replacement: "    await file.write([content], 0);" }],
+    name: 'recovery point before the sync',
+    about: 'the checkpoint says that all is flushed up to the end of the log, so after a power loss a hole in it is taken for rot and kept',
+    changes: [{ file: 'storage/log-directory.ts', piece: '(log) => log.recoveryPoint)', replacement: '(log) => log.writtenEndOffset)' }],
     kinds: ['power', 'power in a turn'],
   },
   {
@@ -41,9 +41,12 @@ export const otherBugs: readonly Bug[] = [
   },
   {
     name: 'leader epochs not written down',
-    about: 'KIP-101: after a restart the follower does not know which epochs it has, and cuts in the wrong place or not at all',
-    changes: [{ file: 'storage/epoch-history.ts', piece: 'await this.#file.replace(this.format());', replacement: 'void this.#file;' }, { file: 'storage/epoch-history.ts', piece: 'replaceFileSync(this.#disk, this.#file.path, this.format());', replacement: 'void replaceFileSync;\n    void this.#disk;' }],
-    kinds: ['kill', 'kill all', 'isolate', 'pause', 'elect'],
+    about: 'KIP-101: the file of the epochs stays as it was made first, so after a restart a follower does not know which it has, and cuts in the wrong place or not at all',
+    changes: [
+      { file: 'storage/epoch-history.ts', piece: 'await this.#file.replace(this.format());', replacement: 'if (this.#disk.status(this.#file.path) === undefined) await this.#file.replace(this.format());' },
+      { file: 'storage/epoch-history.ts', piece: 'replaceFileSync(this.#disk, this.#file.path, this.format());', replacement: 'if (this.#disk.status(this.#file.path) === undefined) replaceFileSync(this.#disk, this.#file.path, this.format());' },
+    ],
+    kinds: ['stop', 'kill', 'move leader'],
   },
   {
     name: 'duplicates not recognised',

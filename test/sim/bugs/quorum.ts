@@ -20,8 +20,9 @@ export const quorumBugs: readonly Bug[] = [
   {
     name: 'votes twice in an epoch',
     about: 'Raft: whoever asks is given the vote, also when somebody else has it (without pre-votes, which keep two from asking at once)',
-    changes: [{ file: 'src/quorum/raft-turn.ts', piece: 'if (isWon(state, (turn.state.role as { ballot: Ballot }).ballot)) toCandidate(turn);', replacement: 'toCandidate(turn);' }, { file: 'src/quorum/raft.ts', piece: 'if (election.votedId >= 0) return matches({ id: election.votedId, directoryId: election.votedDirectoryId }, replica);', replacement: 'if (election.votedId >= 0 && matches(replica, replica)) return isUpToDate;' }],
-    kinds: ['kill', 'kill all', 'isolate', 'pause', 'split'],
+    changes: [{ file: 'src/quorum/raft-turn.ts', piece: 'if (isWon(state, (turn.state.role as { ballot: Ballot }).ballot)) toCandidate(turn);', replacement: 'toCandidate(turn);' }, { file: 'src/quorum/raft.ts', piece: 'if (election.votedId >= 0) return matches({ id: election.votedId, directoryId: election.votedDirectoryId }, replica);', replacement: 'if (election.votedId >= 0 && matches(replica, replica)) return isUpToDate;' },
+      { file: 'src/quorum/raft.ts', piece: 'return preVote && isUpToDate && (!role.hasFetched || role.unreachedMs !== null);', replacement: 'return isUpToDate && (!preVote || !role.hasFetched || role.unreachedMs !== null);' }],
+    kinds: ['kill', 'kill all', 'split', 'slow way', 'rolling'],
   },
   {
     name: 'votes for a log that is behind',
@@ -33,19 +34,19 @@ export const quorumBugs: readonly Bug[] = [
     name: 'commits an older epoch by counting',
     about: 'Raft 5.4.2, figure 8: what a majority has of an older epoch is taken for committed before anything of the new one is',
     changes: [{ file: 'src/quorum/raft-leader.ts', piece: 'if (majority <= epochStartOffset || majority <= (state.highWatermark ?? -1)) return;', replacement: 'if (majority < 0 * epochStartOffset || majority <= (state.highWatermark ?? -1)) return;' }],
-    kinds: ['kill', 'isolate', 'pause', 'split', 'one way', 'create topic'],
+    kinds: ['rolling', 'create topic', 'configure'],
   },
   {
     name: 'voter fetches on before its sync',
     about: 'a voter asks for what comes next, and so says that it holds what it has not synced',
     changes: [{ file: 'src/quorum/raft-answers.ts', piece: 'return durableOffset >= logEndOffset;', replacement: 'return durableOffset >= logEndOffset - 1e9;' }],
-    kinds: ['power', 'power in a turn', 'slow disk', 'create topic', 'isolate'],
+    kinds: ['slow disk', 'create topic', 'power in a turn', 'isolate'],
   },
   {
     name: 'commits what is not synced',
     about: 'the leader counts itself by what it has appended',
     changes: [{ file: 'src/quorum/raft-leader.ts', piece: '.set(key, { ...mine, endOffset: state.durableOffset })', replacement: '.set(key, { ...mine, endOffset: state.logEndOffset })' }],
-    kinds: ['power in a turn', 'power', 'slow disk', 'create topic', 'isolate'],
+    kinds: ['slow disk', 'create topic', 'power in a turn', 'isolate'],
   },
   {
     name: 'unclean elections',

@@ -18,7 +18,7 @@ export const replicationBugs: readonly Bug[] = [
     name: 'follower cuts by an epoch that it does not know',
     about: 'KIP-279: after two quick failovers the logs part before the end of the epoch that the leader names, and too little is cut',
     changes: [{ file: 'src/replica/divergence.ts', piece: 'if (own.epoch !== leader.epoch) return Math.min(own.endOffset, end);', replacement: 'if (own.epoch !== leader.epoch) return Math.min(leader.endOffset, end);' }],
-    kinds: ['kill', 'isolate', 'pause', 'split', 'elect'],
+    kinds: ['apart', 'move leader'],
   },
   {
     name: 'follower does not cut',
@@ -49,7 +49,7 @@ export const replicationBugs: readonly Bug[] = [
     name: 'follower in sync too early',
     about: 'a follower joins the in-sync replicas before it has what is committed',
     changes: [{ file: PARTITION, piece: 'if (follower.logEndOffset < this.log.highWatermark || follower.logEndOffset < this.#epochStartOffset || !this.#isEligible(follower)) return;', replacement: 'if (!this.#isEligible(follower)) return;' }],
-    kinds: ['isolate', 'pause', 'kill', 'split', 'slow way'],
+    kinds: ['isolate', 'pause', 'apart', 'slow disk'],
   },
   {
     name: 'in-sync replicas with an old broker epoch',
@@ -77,13 +77,13 @@ export const replicationBugs: readonly Bug[] = [
       { file: FETCHER, piece: 'if (partition.log.writtenEndOffset !== want.fetchOffset) return undefined;', replacement: '' },
       { file: PARTITION, piece: 'await this.log.write();\n      if (this.log.writtenEndOffset < end) return ErrorCode.KAFKA_STORAGE_ERROR;', replacement: 'void this.log.write();\n      if (end < 0) return ErrorCode.KAFKA_STORAGE_ERROR;' },
     ],
-    kinds: ['kill', 'pause', 'slow disk', 'elect'],
+    kinds: ['slow disk', 'kill', 'isolate'],
   },
   {
     name: 'old leaders are not fenced',
     about: 'KIP-320: a reader that knows of a newer leader is served by the old one',
     changes: [{ file: PARTITION, piece: 'if (currentLeaderEpoch >= 0 && currentLeaderEpoch !== this.#state.leaderEpoch) {', replacement: 'if (currentLeaderEpoch < -1) {' }],
-    kinds: ['isolate', 'one way', 'split', 'pause'],
+    kinds: ['isolate', 'slow disk', 'move leader'],
   },
   {
     name: 'offsets at the end before the high watermark is known',
