@@ -111,6 +111,40 @@ describe('the disk of a machine', () => {
     expect(disk.peek('/d/f')!.subarray(0, 1).toString()).toBe('a');
   });
 
+  test('tells how much of a file no power loss takes, and not what it does take', async () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const { disk, world, file } = await written(seed);
+      expect(disk.durableBytes('/d/f')).toBe(1024);
+      const synced = file.sync();
+      file.writeSync([Buffer.alloc(512, 'c')], 2048);
+      await world.run(world.nowMs + 100);
+      await synced;
+      expect(disk.durableBytes('/d/f')).toBe(2048);
+      disk.open('/d/new', 'create').writeSync([Buffer.alloc(10)], 0);
+      expect([disk.durableBytes('/d/new'), disk.durableBytes('/d/none')]).toEqual([0, 0]);
+      disk.losePower();
+      expect(disk.peek('/d/f')!.subarray(0, 2048)).toEqual(Buffer.concat([Buffer.alloc(1024, 'a'), Buffer.alloc(1024, 'b')]));
+    }
+  });
+
+  test('has after a start of the machine all that was written, but for what a failed sync has left in doubt', async () => {
+    const lengths = new Set<number>();
+    for (let seed = 1; seed <= 40; seed++) {
+      const { disk, world, file } = await written(seed);
+      disk.fault = (call) => (call === 'sync' ? 'EIO' : undefined);
+      const refused = expect(file.sync()).rejects.toThrow('EIO');
+      await world.run(world.nowMs + 100);
+      await refused;
+      disk.fault = () => undefined;
+      disk.open('/d/other', 'create').writeSync([Buffer.alloc(700, 'o')], 0);
+      disk.reboot();
+      expect(disk.peek('/d/other')).toEqual(Buffer.alloc(700, 'o'));
+      expect(disk.peek('/d/f')!.subarray(0, 1024)).toEqual(Buffer.alloc(1024, 'a'));
+      lengths.add(disk.peek('/d/f')!.length);
+    }
+    expect([...lengths]).toEqual(expect.arrayContaining([1024, 2048]));
+  });
+
   test('cuts the power in the middle of a turn', () => {
     const { disk, process } = machine(1);
     let cuts = 0;

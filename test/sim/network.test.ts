@@ -96,6 +96,16 @@ describe('the network', () => {
     expect([...ends].sort()).toEqual(['far ECONNRESET,near ECONNRESET', 'onetwothree']);
   });
 
+  test('lets through what another listener has when only one is blocked', async () => {
+    for (const [port, received] of [[9, []], [10, ['one']]] as const) {
+      const pair = await connected(7);
+      pair.network.setPortBlocked(A, B, port, true);
+      pair.near!.write([Buffer.from('one')]);
+      await pair.pass(5000);
+      expect(pair.received).toEqual(received);
+    }
+  });
+
   test('reaches nobody by a blocked way, and refuses where nobody listens', async () => {
     const pair = await new Pair().connect();
     expect(pair.events).toEqual(['refused ECONNREFUSED']);
