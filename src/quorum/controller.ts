@@ -134,7 +134,7 @@ export class Controller {
       timers,
       knock: options.knock,
       addressOf: (brokerId, epoch) => this.#addressOf(brokerId, epoch),
-      contactMs: (brokerId, epoch) => this.#sessions.contactMs(brokerId, epoch),
+      hasSession: (brokerId, epoch) => this.#sessions.has(brokerId, epoch),
       lost: (brokerId, epoch, { host, port }) => {
         this.#sessions.expire(brokerId);
         this.#fence(brokerId, epoch, `nothing listens any more at ${host}:${port}`);
@@ -278,7 +278,7 @@ export class Controller {
 
   /** A connection by which this broker sent heartbeats was ended, not by this node. */
   brokerDisconnected(brokerId: number, epoch: number): void {
-    if (this.isActive && this.#sessions.contactMs(brokerId, epoch) !== undefined) this.#lost.connectionBroke(brokerId, epoch);
+    if (this.isActive && this.#sessions.has(brokerId, epoch)) this.#lost.connectionBroke(brokerId, epoch);
   }
 
   async registerController(request: NewController): Promise<void> {

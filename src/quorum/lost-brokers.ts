@@ -26,13 +26,14 @@ export interface LostBrokersOptions {
   readonly knock: Knock;
   /** Where other brokers reach this one in this epoch; null when it is not registered so. */
   readonly addressOf: (brokerId: number, epoch: number) => PeerAddress | null;
-  /** Of the last heartbeat, monotonic; undefined when it has no session. */
-  readonly contactMs: (brokerId: number, epoch: number) => number | undefined;
+  readonly hasSession: (brokerId: number, epoch: number) => boolean;
   readonly lost: (brokerId: number, epoch: number, address: PeerAddress) => void;
 }
 
 interface Known {
   readonly epoch: number;
+  /** Heartbeats. */
+  beats: number;
   /** It has taken a connection. */
   isReached: boolean;
   greetings: number;
@@ -50,6 +51,7 @@ export class LostBrokers {
   /** A broker in service was heard. Its listener is tried, once: what it does later means something only then. */
   heard(brokerId: number, epoch: number): void {
     const known = this.#knownOf(brokerId, epoch);
+    known.beats++;
     if (known.isReached || known.isLookedAt || known.greetings >= GREETINGS_MAX) return;
     known.greetings++;
     void this.#look(brokerId, known);
@@ -73,15 +75,15 @@ export class LostBrokers {
 
   #knownOf(brokerId: number, epoch: number): Known {
     let known = this.#known.get(brokerId);
-    if (known?.epoch !== epoch) this.#known.set(brokerId, (known = { epoch, isReached: false, greetings: 0, isLookedAt: false }));
+    if (known?.epoch !== epoch) this.#known.set(brokerId, (known = { epoch, beats: 0, isReached: false, greetings: 0, isLookedAt: false }));
     return known;
   }
 
   async #find(brokerId: number, known: Known): Promise<void> {
-    const { contactMs, timers, lost } = this.#options;
-    const sinceMs = contactMs(brokerId, known.epoch);
-    if (sinceMs === undefined || known.isLookedAt) return;
-    const isSilent = (): boolean => contactMs(brokerId, known.epoch) === sinceMs;
+    const { hasSession, timers, lost } = this.#options;
+    const { beats } = known;
+    const isSilent = (): boolean => known.beats === beats && hasSession(brokerId, known.epoch);
+    if (known.isLookedAt || !isSilent()) return;
     for (let looks = 1; looks <= LOOKS; looks++) {
       const address = await this.#look(brokerId, known);
       if (this.#known.get(brokerId) !== known || !isSilent()) return;

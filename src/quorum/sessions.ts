@@ -78,10 +78,10 @@ export class BrokerSessions {
     return session?.epoch === epoch && session.contactMs !== undefined && !this.#isOver(session.contactMs);
   }
 
-  /** When the broker of this epoch was last heard; undefined when it has no session. */
-  contactMs(brokerId: number, epoch: number): number | undefined {
+  /** Whether the broker of this epoch was heard, and is not known to be gone. */
+  has(brokerId: number, epoch: number): boolean {
     const session = this.#sessions.get(brokerId);
-    return session?.epoch === epoch ? session.contactMs : undefined;
+    return session?.epoch === epoch && session.contactMs !== undefined;
   }
 
   /** Its process is gone. */

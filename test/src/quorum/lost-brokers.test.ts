@@ -7,7 +7,7 @@ const EPOCH = 40;
 
 let found: Awaited<ReturnType<Knock>>;
 let events: string[];
-let contactMs: number | undefined;
+let hasSession: boolean;
 let epoch: number;
 let timers: (() => void)[];
 let lost: LostBrokers;
@@ -15,7 +15,7 @@ let lost: LostBrokers;
 beforeEach(() => {
   found = 'taken';
   events = [];
-  contactMs = 1;
+  hasSession = true;
   epoch = EPOCH;
   timers = [];
   lost = new LostBrokers({
@@ -25,7 +25,7 @@ beforeEach(() => {
       return found;
     },
     addressOf: (brokerId, its) => (its === epoch ? { host: 'here', port: 9000 + brokerId } : null),
-    contactMs: (_, its) => (its === epoch ? contactMs : undefined),
+    hasSession: (_, its) => its === epoch && hasSession,
     lost: (brokerId, its) => events.push(`lost ${brokerId} of epoch ${its}`),
   });
 });
@@ -71,8 +71,7 @@ describe('a broker whose connection broke', () => {
   });
 
   it('is left to its session when it was heard meanwhile, came again, or this controller resigned', async () => {
-    for (const meanwhile of [() => (contactMs = 2), () => epoch++, () => lost.clear()]) {
-      contactMs = 1;
+    for (const meanwhile of [() => lost.heard(BROKER, EPOCH), () => epoch++, () => lost.clear()]) {
       epoch = EPOCH;
       found = 'taken';
       await known();
@@ -102,7 +101,7 @@ describe('a broker whose connection broke', () => {
 
   it('is nobody when it has no session', async () => {
     await known();
-    contactMs = undefined;
+    hasSession = false;
     found = 'refused';
     lost.connectionBroke(BROKER, EPOCH);
     lost.controllerGone(BROKER, EPOCH);

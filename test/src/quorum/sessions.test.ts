@@ -59,6 +59,26 @@ const OWN = 1;
 const leaders = (name: string): number[] => quorum.image().topic(name)!.partitions.map(({ leader }) => leader);
 const isFenced = (brokerId: number): boolean => quorum.image().brokers.get(brokerId)!.fenced;
 
+it('a broker whose connection broke and whose listener refuses is fenced at once, also when the controller stood still meanwhile', async () => {
+  await topic('t', [11, 12]);
+  world.knock = async () => 'taken';
+  await beat(11);
+  await world.settle();
+  let answer!: (found: 'refused') => void;
+  world.knock = () => new Promise((resolve) => (answer = resolve));
+  controller.brokerDisconnected(11, epochs.get(11)! - 1);
+  expect(answer).toBeUndefined();
+  controller.brokerDisconnected(11, epochs.get(11)!);
+  world.standStill(30_000);
+  await world.pass(1);
+  answer('refused');
+  await world.settle();
+  expect([isFenced(11), isFenced(12), leaders('t')]).toEqual([true, false, [12]]);
+  expect(world.lines.at(-1)).toBe('broker 11 is fenced: nothing listens any more at localhost:9092');
+  // It may come back at once.
+  expect(await register(11)).toBe('NONE');
+});
+
 describe('a session', () => {
   it('ends when nothing was heard for broker.session.timeout.ms, at most an eighth later', async () => {
     await topic('t', [11, 12], [12, 11]);

@@ -5,6 +5,7 @@ import { Settings, type SettingInput } from '../../../src/settings.ts';
 import { formatDirectory } from '../../../src/quorum/bootstrap.ts';
 import type { Registration } from '../../../src/quorum/brokers.ts';
 import { SUPPORTED_FEATURES } from '../../../src/quorum/features.ts';
+import type { Knock } from '../../../src/quorum/lost-brokers.ts';
 import type { NewTopic } from '../../../src/quorum/topic-creation.ts';
 import { openQuorum, type Quorum } from '../../../src/quorum/quorum.ts';
 import type { Disk } from '../../../storage/disk.ts';
@@ -79,10 +80,13 @@ export class QuorumWorld {
     return directoryId;
   }
 
+  /** What comes of connections to brokers. */
+  knock: Knock = async () => 'unknown';
+
   async open(): Promise<Quorum> {
     return openQuorum({
       runtime: this.runtime, directory: DIRECTORY, settings: this.settings, nodeId: NODE_ID, clusterId: this.clusterId, directoryId: this.directoryId(),
-      logger: this.logger, onFailure: (error) => (this.failure = error),
+      knock: (address) => this.knock(address), logger: this.logger, onFailure: (error) => (this.failure = error),
     });
   }
 
