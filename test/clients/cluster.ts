@@ -4,7 +4,10 @@ import { referenceDir } from '../../bench/broker-process.ts';
 import { command } from '../../bench/command.ts';
 import { Missing, type Part, type PartContext, type Result, need } from './part.ts';
 
-const TIMEOUT_MS = 900_000;
+const CLUSTER_TIMEOUT_MS = 480_000;
+const MIXED_TIMEOUT_MS = 900_000;
+/** No scenario begins another round after that: each has had some by then, on a slow machine too. */
+const ROUNDS_S_MAX = 45;
 
 /** Exported for its test. The lines of test/cluster/run.ts and test/mixed/run.ts: "passed NAME...: ...", "FAILED NAME: ...", "skipped NAME: WHY", facts and violations below them. */
 export function resultsOf(output: string): Result[] {
@@ -21,13 +24,21 @@ export function resultsOf(output: string): Result[] {
   return results.map((result, at) => ({ ...result, note: notes.get(at)!.slice(0, 20).join('; ') }));
 }
 
-function clusterPart(name: string, script: string, words: (context: PartContext) => readonly string[], setUp: () => void): Part {
+interface Script {
+  readonly name: string;
+  readonly script: string;
+  readonly timeoutMs: number;
+  readonly words: (context: PartContext) => readonly string[];
+  readonly setUp?: () => void;
+}
+
+function partOf({ name, script, timeoutMs, words, setUp = () => {} }: Script): Part {
   return {
     name,
     alone: true,
     setUp: async () => setUp(),
     async run(context) {
-      const { stdout, stderr, status } = await command(process.execPath, [join(import.meta.dirname, '..', script), '--quick', ...words(context)], { anyStatus: true, timeoutMs: TIMEOUT_MS });
+      const { stdout, stderr, status } = await command(process.execPath, [join(import.meta.dirname, '..', script), '--quick', ...words(context)], { anyStatus: true, timeoutMs });
       const results = resultsOf(stdout);
       if (results.length === 0 || (status !== 0 && !results.some(({ outcome }) => outcome === 'fail'))) throw new Error(`ended with ${status}:\n${(stdout + stderr).slice(-4000)}`);
       return results;
@@ -35,14 +46,18 @@ function clusterPart(name: string, script: string, words: (context: PartContext)
   };
 }
 
-export const clusterParts: readonly Part[] = [
-  clusterPart('cluster', 'cluster/run.ts', ({ kind }) => ['--kind', kind, '--rate', '500'], () => {}),
-  clusterPart('mixed', 'mixed/run.ts', ({ kind }) => ['--ours', kind, '--rate', '300'], () => {
+export const clusterPart = partOf({
+  name: 'cluster', script: 'cluster/run.ts', timeoutMs: CLUSTER_TIMEOUT_MS, words: ({ kind }) => ['--kind', kind, '--rate', '500', '--time-limit-s', String(ROUNDS_S_MAX)],
+});
+
+export const mixedPart = partOf({
+  name: 'mixed', script: 'mixed/run.ts', timeoutMs: MIXED_TIMEOUT_MS, words: ({ kind }) => ['--ours', kind, '--rate', '300'],
+  setUp() {
     need('java', 'mvn');
     try {
       referenceDir();
     } catch (error) {
       throw new Missing((error as Error).message);
     }
-  }),
-];
+  },
+});

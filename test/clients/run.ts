@@ -1,7 +1,7 @@
 /**
  * `npm run test:clients`: other people's Kafka clients against ottla, each part on its own fresh broker.
  *
- *   --only REGEX on part names   --cluster: also three nodes harmed, and ottla with Apache Kafka (as does an --only that names them)   --broker ottla|reference   --jobs N (2)   --dir DIR   --keep
+ *   --only REGEX on part names   --mixed: also ottla with Apache Kafka in one cluster (as does an --only that names it)   --broker ottla|reference   --jobs N (2)   --dir DIR   --keep
  *
  * Promises: installs and builds what it needs where it can; says what was skipped and why; the last line is `N passed, N failed, N skipped`; exit status 1 when
  * anything failed. Everything that is set up stays in OTTLA_CACHE, so a second run is quicker. Does not: repeat what failed.
@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BrokerKind } from '../../bench/broker-process.ts';
-import { clusterParts } from './cluster.ts';
+import { clusterPart, mixedPart } from './cluster.ts';
 import { javaPart } from './java.ts';
 import { kcatPart } from './kcat.ts';
 import { Missing, type Part, type Result } from './part.ts';
@@ -20,7 +20,7 @@ import { suiteParts } from './suites.ts';
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
-    cluster: { type: 'boolean', default: false },
+    mixed: { type: 'boolean', default: false },
     broker: { type: 'string', default: 'ottla' },
     jobs: { type: 'string', default: '2' },
     dir: { type: 'string' },
@@ -48,7 +48,7 @@ async function main(): Promise<number> {
   const elapsed = () => `${((performance.now() - startedMs) / 1000).toFixed(0)} s`;
   const count = { pass: 0, fail: 0, skip: 0 };
   const only = new RegExp(values.only);
-  const parts = [kcatPart, ...suiteParts, javaPart, ...(values.cluster || values.only !== '' ? clusterParts : [])].filter((part) => only.test(part.name));
+  const parts = [kcatPart, ...suiteParts, javaPart, clusterPart, ...(values.mixed || values.only !== '' ? [mixedPart] : [])].filter((part) => only.test(part.name));
   const skipPart = (part: Part, why: string) => {
     count.skip++;
     say(`${part.name}: skipped: ${why}`);
