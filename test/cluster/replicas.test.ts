@@ -33,7 +33,8 @@ describe('a partition', () => {
     await replica(nodes[0]!, { 0: three });
     await replica(nodes[1]!, { 0: [three[0]!], 5: three.slice(1) });
     await replica(nodes[2]!, { 5: three.slice(1) });
-    const records = new Map([['t-0', [{ offset: 5, value: 'second' }, { offset: 7, value: 'third' }]]]);
+    const producer = { id: -1, epoch: -1 };
+    const records = new Map([['t-0', [{ offset: 5, value: 'second', producer }, { offset: 7, value: 'third', producer }]]]);
     expect(compareReplicas(nodes, [view])).toEqual({ bytes: Buffer.concat(three.slice(1)).length, problems: [], records });
   });
 

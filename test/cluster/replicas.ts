@@ -6,6 +6,7 @@
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { producerEpoch, producerId } from '../../protocol/record/batch.ts';
 import { isIntact, nextBatchBytes, recordsAt } from '../../protocol/record/batches.ts';
 import type { LogRecord } from '../crash/history.ts';
 import type { PartitionView } from './admin.ts';
@@ -64,7 +65,10 @@ function readRecords(name: string, bytes: Buffer, problems: string[]): LogRecord
   let at = 0;
   for (let size: number; (size = nextBatchBytes(bytes, at, bytes.length)) > 0; at += size) {
     if (!isIntact(bytes, at)) problems.push(`replicas: ${name} has a batch with a wrong checksum at byte ${at}`);
-    else for (const { offset, value } of recordsAt(bytes, at)) records.push({ offset: Number(offset), value: value?.toString() ?? 'null' });
+    else {
+      const producer = { id: producerId(bytes, at), epoch: producerEpoch(bytes, at) };
+      for (const { offset, value } of recordsAt(bytes, at)) records.push({ offset, value: value?.toString() ?? 'null', producer });
+    }
   }
   if (at < bytes.length) problems.push(`replicas: ${name} ends with ${bytes.length - at} bytes that are no batch`);
   return records;

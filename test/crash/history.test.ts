@@ -106,3 +106,25 @@ describe('acknowledgements in any order', () => {
     expect(kinds(acknowledged(1, 0).violations(log(1, 0)))).toEqual(['out of order']);
   });
 });
+
+describe('a writer that may renumber', () => {
+  const at = (offset: number, number: number, epoch: number, id = 7) => ({ offset, value: `a:0:${number}`, producer: { id, epoch } });
+  const judge = (records: readonly ReturnType<typeof at>[], acknowledgedAt: number, renumbers = true) => {
+    const history = new History();
+    history.ahead('a', 0, 10, { anyOrder: true, renumbers });
+    history.acknowledge('a', 0, 0, 1, 0);
+    history.acknowledge('a', 0, 1, 1, acknowledgedAt);
+    return [kinds(history.violations(new Map([[0, records]]))), history.renumbered];
+  };
+
+  test('may be twice in the log: in a later epoch, and acknowledged there', () => {
+    expect(judge([at(0, 0, 1), at(1, 1, 1), at(2, 1, 2)], 2)).toEqual([[], 1]);
+  });
+
+  test('not in one epoch, nor in that of another producer, nor when it had been acknowledged; and nobody else may', () => {
+    expect(judge([at(0, 0, 1), at(1, 1, 1), at(2, 1, 1)], 1)).toEqual([['duplicate'], 0]);
+    expect(judge([at(0, 0, 1), at(1, 1, 1), at(2, 1, 2, 8)], 1)).toEqual([['duplicate'], 0]);
+    expect(judge([at(0, 0, 1), at(1, 1, 1), at(2, 1, 2)], 1)).toEqual([['duplicate'], 0]);
+    expect(judge([at(0, 0, 1), at(1, 1, 1), at(2, 1, 2)], 1, false)).toEqual([['duplicate'], 0]);
+  });
+});
