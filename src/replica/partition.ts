@@ -53,6 +53,8 @@ export interface PartitionNode {
   propose(partition: Partition, proposal: Proposal): void;
   /** The replica has begun to lead its epoch, or is to follow, or is no leader for want of one. */
   roleChanged(partition: Partition): void;
+  /** The disk refused what was appended, and may take the same later. */
+  writeRefused?(partition: Partition, error: Error): void;
   /** Something that cannot be was found: the node must end. Without it the error is thrown where nobody catches it. */
   onBug?(error: unknown): void;
 }
@@ -124,7 +126,7 @@ export class Partition implements TurnOwner, Watched {
     this.#state = options.state;
     this.#inSync = new InSyncReplicas(options.state);
     this.log.onWritten = (endOffset) => this.#onWritten(endOffset);
-    this.log.onWriteFailed = (_error, fromOffset) => this.#onWriteFailed(fromOffset);
+    this.log.onWriteFailed = (error, fromOffset) => this.#onWriteFailed(error, fromOffset);
     this.#followers.keep(this.#others());
     if (this.#isChosen) this.#lead(false);
   }
@@ -509,7 +511,8 @@ export class Partition implements TurnOwner, Watched {
     if (this.isLeader) this.#advanceHighWatermark();
   }
 
-  #onWriteFailed(fromOffset: number): void {
+  #onWriteFailed(error: Error, fromOffset: number): void {
+    if (!this.log.failed) this.#node.writeRefused?.(this, error);
     // With what was being written, all that was queued behind it has been taken back.
     this.#unwrittenBytes = 0;
     if (this.isLeader && !this.log.failed) {

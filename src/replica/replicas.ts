@@ -35,6 +35,7 @@ import { Partition } from './partition.ts';
 import type { PartitionNode } from './partition.ts';
 import { readReplica } from './read-replica.ts';
 import type { ReadAnswer, Reader } from './reading.ts';
+import { RefusedWrites } from './refused-writes.ts';
 import { isThrottledReplica, ReplicationQuota } from './replication-quota.ts';
 
 export interface OwnDirectory {
@@ -122,6 +123,7 @@ export class Replicas {
     const windows = { windows: settings().get('replication.quota.window.num'), windowMs: settings().get('replication.quota.window.size.seconds') * 1000 };
     this.#quotas = { leader: new ReplicationQuota(windows), follower: new ReplicationQuota(windows) };
     this.#assignments = new DirectoryAssignments({ nodeId, controller, brokerEpoch, timers, turn, logger });
+    const refusedWrites = new RefusedWrites(clock, logger);
     this.#partitionNode = {
       nodeId,
       nowMs: () => clock.monotonicMs(),
@@ -134,6 +136,7 @@ export class Replicas {
       mayJoin: (id) => this.#image?.isActive(id) === true,
       propose: (partition, proposal) => this.#alterPartitions.propose(partition, proposal),
       roleChanged: (partition) => this.#roleChanged(partition),
+      writeRefused: (partition, error) => refusedWrites.tell(this.#directoryOf.get(partition.log)!.path, error),
       ...(options.onBug !== undefined && { onBug: options.onBug }),
     };
     for (const { logs } of options.directories) logs.onOffline = (error) => this.#directoryFailed(logs, error);

@@ -359,8 +359,8 @@ describe('limits', () => {
 describe('a full disk', () => {
   test('is a storage error to producers, reads go on, and writing resumes when there is room', async () => {
     const disk = new MemoryDisk({ nowMs: () => Date.now(), bytesMax: 3_000_000 });
-    const { connect } = await world({ disk });
-    const client = await connect();
+    const full = await world({ disk });
+    const client = await full.connect();
     await createTopic(client, 'keep');
     await createTopic(client, 'fill');
     await produce(client, 'keep', batchOf('kept'));
@@ -371,6 +371,9 @@ describe('a full disk', () => {
     expect(answer.errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR);
     expect(acknowledged).toBeGreaterThan(1);
 
+    // Each refusal is the client's to hear; the log has it once a minute.
+    await produce(client, 'fill', batchOf(big));
+    expect(full.lines.filter((line) => line.startsWith('/data takes no more for now, and producers are told so until it does: ENOSPC'))).toHaveLength(1);
     expect(values((await fetch(client, 'keep', 0)).records)).toEqual(['kept']);
     expect(values((await fetch(client, 'fill', acknowledged - 1)).records)).toEqual([big]);
     const { topics } = await client.ask(ListOffsets, 4, { replicaId: -1, isolationLevel: 0, topics: [{ name: 'fill', partitions: [{ partitionIndex: 0, timestamp: -1, currentLeaderEpoch: -1 }] }] });
