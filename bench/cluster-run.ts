@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { BrokerKind } from './broker-process.ts';
 import { CLUSTER_NODES, LATENCY_ROWS, clusterScenarios, describeFailovers, failovers, placed, startCluster } from './cluster.ts';
 import type { Driver } from './driver.ts';
-import { type Idle, type Report, type Row, describeMeasurement, medianOf, reached, table } from './report.ts';
+import { type Idle, type Report, type Row, describeMeasurement, medianOf, pageCacheLine, reached, table } from './report.ts';
 import { Bench, type Scenario, scaled, settleDisk } from './scenario.ts';
 
 const IDLE_MS = 3_000;
@@ -54,6 +54,7 @@ export async function runClusterBench(options: ClusterRunOptions): Promise<numbe
       `${rounds} rounds; records: ${sizes.map(({ name, records }) => `${name} ${records.toLocaleString('en-US')}`).join('; ')}`,
       `each round: ${CLUSTER_NODES} fresh nodes, each broker and controller, min.insync.replicas 2, defaults beside (the reference: -Xmx1g each), warmed with a tenth of each load`,
       'memory, CPU and time to be ready are of all nodes together',
+      pageCacheLine(found.rows),
     ],
     versions: found.versions,
     idle: found.idle,
@@ -75,7 +76,7 @@ async function round(kind: BrokerKind, dir: string, sizes: readonly Scenario[], 
     found.idle[kind].idleRssBytes.push(cluster.measured.usage().rssBytes);
     let previous: Bench | undefined;
     for (const driver of drivers) {
-      const bench = new Bench({ broker: cluster.measured, driver, cores: cpus().length, settle: settleDisk, place: placed, ...(previous && { previous }) });
+      const bench = new Bench({ broker: cluster.measured, driver, cores: cpus().length, settle: (writes) => settleDisk(dir, writes), place: placed, ...(previous && { previous }) });
       if (!previous) for (const scenario of scaled(sizes.filter((each) => each.recordsPerSecond === undefined), 10)) await bench.run(scenario);
       previous = bench;
       for (const scenario of sizes.filter((each) => only.test(`${driver.name} ${each.name}`))) {

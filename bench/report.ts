@@ -1,4 +1,5 @@
 /** What a benchmark found: medians over rounds, ratios of ottla to the reference, one table. Promises: every round's numbers are kept beside the medians. */
+import type { BrokerKind } from './broker-process.ts';
 import type { Measurement, Scenario } from './scenario.ts';
 
 /** Above this the numbers are of the neighbours as much as of the brokers. */
@@ -79,8 +80,18 @@ export function describeMeasurement(result: Measurement): string {
     `peak ${(result.peakRssBytes / 1e6).toFixed(0)} MB`,
     `CPU ${result.cpuSecondsPerGb.toFixed(2)} s/GB`,
     ...(result.cpuSecondsPer100kRequests === null ? [] : [`${result.cpuSecondsPer100kRequests.toFixed(2)} s/100,000`]),
+    ...(result.pageCacheCpuSecondsPerGb === null ? [] : [`fresh pages ${result.pageCacheCpuSecondsPerGb.toFixed(2)} s/GB`]),
     `others ${(result.foreignCpuShare * 100).toFixed(0)} %`,
   ].join(', ');
+}
+
+/** How dear fresh pages were before the rows that write, for each kind: where the two differ, so do those rows, whatever the brokers do. */
+export function pageCacheLine(rows: readonly Row[]): string {
+  const of = (kind: BrokerKind) => {
+    const values = rows.flatMap((row) => row.rounds[kind]).map((each) => each.pageCacheCpuSecondsPerGb).filter((value) => value !== null);
+    return values.length === 0 ? '-' : `${median(values).toFixed(2)} (${Math.min(...values).toFixed(2)} to ${Math.max(...values).toFixed(2)})`;
+  };
+  return `fresh pages of the page cache, CPU s/GB, charged to whoever writes: ${of('ottla')} / ${of('reference')}`;
 }
 
 export function table(report: Report): string {

@@ -19,7 +19,7 @@ import { Java } from './java.ts';
 import { Librdkafka } from './librdkafka.ts';
 import { NodeDriver } from './node.ts';
 import { restartPeak, usage } from './process-usage.ts';
-import { type Idle, type Report, type Row, describeMeasurement, reached, table } from './report.ts';
+import { type Idle, type Report, type Row, describeMeasurement, pageCacheLine, reached, table } from './report.ts';
 import { Bench, type MeasuredBroker, type Scenario, scaled, scenarios, settleDisk } from './scenario.ts';
 
 const IDLE_MS = 3_000;
@@ -95,7 +95,7 @@ async function round({ kind, dir, drivers, sizes, wanted, rows, idle }: RoundOpt
     idle.idleRssBytes.push(usage(broker.pid).rssBytes);
     let previous: Bench | undefined;
     for (const driver of drivers) {
-      const bench = new Bench({ broker: measured(broker), driver, cores: cpus().length, settle: settleDisk, ...(previous && { previous }) });
+      const bench = new Bench({ broker: measured(broker), driver, cores: cpus().length, settle: (writes) => settleDisk(home, writes), ...(previous && { previous }) });
       if (!previous) await warm(bench);
       previous = bench;
       for (const scenario of sizes.filter((each) => wanted(each, driver))) {
@@ -156,6 +156,7 @@ async function main(): Promise<number> {
       `${done} rounds; records: ${sizes.map(({ name, records }) => `${name} ${records.toLocaleString('en-US')}`).join('; ')}`,
       'each round: a fresh broker of one node, replication factor 1, defaults beside (the reference: -Xmx1g), warmed with a tenth of each load',
       'the disk is synced before each row; memory is the highest of that row',
+      pageCacheLine(rows),
     ],
     versions: found,
     idle,

@@ -5,6 +5,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import type { Driver, LoadResult } from './driver.ts';
+import { pageCacheCost } from './page-cache.ts';
 import { type Usage, cpuSeconds, machineCpuSeconds } from './process-usage.ts';
 import { createTopic } from './topic.ts';
 
@@ -73,29 +74,32 @@ export interface Measurement {
   readonly cpuSecondsPer100kRequests: number | null;
   /** CPU that neither the broker nor the drivers used while this was measured, as a share of the machine's cores: over 0.1 the row is not to be trusted. */
   readonly foreignCpuShare: number;
+  /** Just before, where it writes: see page-cache.ts. */
+  readonly pageCacheCpuSecondsPerGb: number | null;
 }
 
-/** Everything on the disk, so that a row does not pay for the one before. */
-export function settleDisk(): void {
+/** Everything on the disk, so that a row does not pay for the one before; then what fresh pages cost now, by a file in `dir`, where the row writes. */
+export function settleDisk(dir: string, writes: boolean): number | null {
   execFileSync('sync');
+  return writes ? pageCacheCost(dir) : null;
 }
 
 export class Bench {
   readonly #broker: MeasuredBroker;
   readonly #driver: Driver;
   readonly #cores: number;
-  readonly #settle: () => void;
+  readonly #settle: (writes: boolean) => number | null;
   /** Topics that hold enough records to be read: by partitions and size of a record. */
   readonly #filled: Map<string, { topic: string; records: number }>;
   readonly #counter: { topics: number };
   readonly #place: ((partition: number, replicas: number) => number[]) | undefined;
 
   /**
-   * `settle` is called before each row. `previous`: another driver's bench on the same broker, whose topics may be read again. `place`: the brokers that hold a
+   * `settle` is called before each row, and tells what its pages cost. `previous`: another driver's bench on the same broker, whose topics may be read again. `place`: the brokers that hold a
    * partition, the leader first; without it the cluster chooses.
    */
   constructor(options: {
-    broker: MeasuredBroker; driver: Driver; cores: number; settle: () => void; previous?: Bench; place?: (partition: number, replicas: number) => number[];
+    broker: MeasuredBroker; driver: Driver; cores: number; settle: (writes: boolean) => number | null; previous?: Bench; place?: (partition: number, replicas: number) => number[];
   }) {
     this.#place = options.place;
     this.#settle = options.settle;
@@ -112,15 +116,15 @@ export class Bench {
     const topic = load === 'consume' ? await this.#filledTopic(scenario) : await this.#newTopic(scenario);
     const target = { bootstrapServers, topic, partitions, records, recordBytes };
     if (load === 'produce') this.#filled.set(fillKey(scenario), { topic, records });
-    return this.#account(recordBytes, load === 'one-record', () => {
+    return this.#account(recordBytes, load, () => {
       if (load === 'consume') return this.#driver.consume(target);
       if (load === 'follow') return this.#driver.follow({ ...target, recordsPerSecond: recordsPerSecond! });
       return this.#driver.produce({ ...target, ...(recordsPerSecond !== undefined && { recordsPerSecond }), oneRecordRequests: load === 'one-record' });
     });
   }
 
-  async #account(recordBytes: number, oneRecord: boolean, load: () => Promise<LoadResult>): Promise<Measurement> {
-    this.#settle();
+  async #account(recordBytes: number, kind: Scenario['load'], load: () => Promise<LoadResult>): Promise<Measurement> {
+    const pageCacheCpuSecondsPerGb = this.#settle(kind !== 'consume');
     this.#broker.restartPeak();
     const before = this.#broker.usage(),
       machineBefore = machineCpuSeconds(),
@@ -138,8 +142,9 @@ export class Bench {
       p99Ms: result.p99Ms ?? null,
       peakRssBytes: after.peakRssBytes,
       cpuSecondsPerGb: (cpu / (result.records * recordBytes)) * 1e9,
-      cpuSecondsPer100kRequests: oneRecord ? (cpu / result.records) * 1e5 : null,
+      cpuSecondsPer100kRequests: kind === 'one-record' ? (cpu / result.records) * 1e5 : null,
       foreignCpuShare: Math.max(0, foreign / wallSeconds / this.#cores),
+      pageCacheCpuSecondsPerGb,
     };
   }
 

@@ -20,7 +20,7 @@ describe.skipIf(platform() !== 'linux')('three nodes', () => {
     // The driver speaks to one node, so that node leads.
     const [first] = cluster.measured.bootstrapServers.split(',');
     const place = (_: number, replicas: number) => placed(0, replicas);
-    bench = new Bench({ broker: { ...cluster.measured, bootstrapServers: first! }, driver: new NodeDriver(), cores: 2, settle: () => {}, place });
+    bench = new Bench({ broker: { ...cluster.measured, bootstrapServers: first! }, driver: new NodeDriver(), cores: 2, settle: () => null, place });
   });
   afterAll(async () => {
     await cluster?.stop();
@@ -49,7 +49,7 @@ test('leaders lie on all nodes in turn', () => {
 test('what replication adds is the difference of two rows', () => {
   const at = (name: string, ours: number, theirs: number): Row => {
     const measurement = (p50Ms: number): Measurement => ({
-      recordsPerSecond: 1, bytesPerSecond: 1, p50Ms, p99Ms: p50Ms * 2, peakRssBytes: 1, cpuSecondsPerGb: 1, cpuSecondsPer100kRequests: 1, foreignCpuShare: 0,
+      recordsPerSecond: 1, bytesPerSecond: 1, p50Ms, p99Ms: p50Ms * 2, peakRssBytes: 1, cpuSecondsPerGb: 1, cpuSecondsPer100kRequests: 1, foreignCpuShare: 0, pageCacheCpuSecondsPerGb: null,
     });
     return { scenario: clusterScenarios.find((each) => each.name === name)!, driver: 'd', rounds: { ottla: [measurement(ours)], reference: [measurement(theirs)] } };
   };

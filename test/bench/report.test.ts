@@ -1,6 +1,6 @@
 /** Medians, ratios, and whether a goal is reached, on made-up measurements. */
 import { expect, test } from 'vitest';
-import { type Report, type Row, median, medianOf, reached, table } from '../../bench/report.ts';
+import { type Report, type Row, median, medianOf, pageCacheLine, reached, table } from '../../bench/report.ts';
 import type { Measurement, Scenario } from '../../bench/scenario.ts';
 
 const measurement = (recordsPerSecond: number, cpuSecondsPerGb: number, more: Partial<Measurement> = {}): Measurement => ({
@@ -12,6 +12,7 @@ const measurement = (recordsPerSecond: number, cpuSecondsPerGb: number, more: Pa
   cpuSecondsPerGb,
   cpuSecondsPer100kRequests: null,
   foreignCpuShare: 0,
+  pageCacheCpuSecondsPerGb: null,
   ...more,
 });
 const scenario: Scenario = { name: 'produce', load: 'produce', partitions: 1, recordBytes: 100, records: 1000, goal: { throughputMin: 1, cpuMax: 0.6 } };
@@ -59,6 +60,12 @@ test('without the other broker, or without a goal, there is no verdict', () => {
   expect(reached(row([measurement(1, 1)], []))).toBeNull();
   const { goal: _, ...goalless } = scenario;
   expect(reached(row([measurement(1, 1)], [measurement(1, 1)], goalless))).toBeNull();
+});
+
+test('what fresh pages cost, by kind, of the rows that write', () => {
+  const writes = (...costs: number[]) => costs.map((pageCacheCpuSecondsPerGb) => measurement(1, 1, { pageCacheCpuSecondsPerGb }));
+  expect(pageCacheLine([row(writes(0.2, 1.8, 1.6), writes(0.21)), row([measurement(1, 1)], [measurement(1, 1)])])).toMatch(/: 1\.60 \(0\.20 to 1\.80\) \/ 0\.21 \(0\.21 to 0\.21\)$/);
+  expect(pageCacheLine([])).toMatch(/: - \/ -$/);
 });
 
 test('the table', () => {

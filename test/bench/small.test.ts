@@ -13,7 +13,7 @@ describe.skipIf(platform() !== 'linux')('each row of the benchmark', () => {
   beforeAll(async () => {
     broker = await startBroker({ memory: true });
     const measured = { bootstrapServers: broker.bootstrapServers, usage: () => usage(process.pid), restartPeak: () => restartPeak(process.pid) };
-    bench = new Bench({ broker: measured, driver: new NodeDriver(), cores: 2, settle: () => {} });
+    bench = new Bench({ broker: measured, driver: new NodeDriver(), cores: 2, settle: () => null });
   });
   afterAll(() => broker.stop());
 
