@@ -6,7 +6,7 @@ import { encodeRequestFrame } from '../../protocol/frame.ts';
 import { ApiVersions } from '../../protocol/messages/cluster.ts';
 import { Fetch, ListOffsets } from '../../protocol/messages/fetch.ts';
 import { FindCoordinator } from '../../protocol/messages/groups.ts';
-import { Metadata } from '../../protocol/messages/metadata.ts';
+import { DescribeTopicPartitions, Metadata } from '../../protocol/messages/metadata.ts';
 import { OffsetCommit, OffsetFetch } from '../../protocol/messages/offsets.ts';
 import { Produce } from '../../protocol/messages/produce.ts';
 import { IncrementalAlterConfigs } from '../../protocol/messages/configs.ts';
@@ -342,6 +342,26 @@ describe('limits', () => {
       if (setting.startsWith('connections')) await client.ask(ApiVersions, 0, {});
       await client.gone;
     }
+  });
+
+  test('max.incremental.fetch.session.cache.slots: whoever comes when all are taken fetches without a session', async () => {
+    const { connect } = await world({ set: ['max.incremental.fetch.session.cache.slots=1'] });
+    const client = await connect();
+    await createTopic(client, 't');
+    const begin = async () => (await client.ask(Fetch, 11, { maxWaitMs: 0, minBytes: 0, maxBytes: 1, sessionId: 0, sessionEpoch: 0, topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 }] }], forgottenTopicsData: [] })).sessionId;
+    expect(await begin()).toBeGreaterThan(0);
+    expect(await begin()).toBe(0);
+  });
+
+  test('max.request.partition.size.limit and offset.metadata.max.bytes', async () => {
+    const { connect } = await world({ set: ['max.request.partition.size.limit=2', 'offset.metadata.max.bytes=3'] });
+    const client = await connect();
+    await createTopic(client, 't', 3);
+    const { topics, nextCursor } = await client.ask(DescribeTopicPartitions, 0, { topics: [{ name: 't' }], responsePartitionLimit: 2000, cursor: null });
+    expect([topics[0]!.partitions.length, nextCursor]).toEqual([2, { topicName: 't', partitionIndex: 2 }]);
+    await client.ask(FindCoordinator, 3, { key: 'g', keyType: 0 });
+    const commit = async (committedMetadata: string) => (await client.ask(OffsetCommit, 8, { groupId: 'g', generationIdOrMemberEpoch: -1, memberId: '', topics: [{ name: 't', partitions: [{ partitionIndex: 0, committedOffset: 1n, committedMetadata }] }] })).topics[0]!.partitions[0]!.errorCode;
+    expect([await commit('abc'), await commit('abcd')]).toEqual([ErrorCode.NONE, ErrorCode.OFFSET_METADATA_TOO_LARGE]);
   });
 
   test('a hundred producers beyond the bytes in flight are slowed down, and all are served', async () => {

@@ -43,14 +43,6 @@ describe('start', () => {
     expect(await second.stop('SIGTERM')).toMatchObject({ code: 0 });
   });
 
-  it('stops at once on the second', async () => {
-    const own = await RunningOttla.start(['-p', '0', '--memory']);
-    const { code, signal } = await own.stop('SIGINT', 'SIGINT', 'SIGTERM', 'SIGTERM');
-    // Signals that come together count as one, and then it ended cleanly.
-    expect(signal).toBeNull();
-    expect([0, 130, 143]).toContain(code);
-  });
-
   it('takes settings from a file, the environment and arguments, the later before the earlier', async () => {
     const config = join(root, 'server.properties');
     writeFileSync(config, 'process.roles=broker,controller\nnode.id=3\nlisteners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:0\ncontroller.listener.names=CONTROLLER\nnum.partitions=3\nnum.network.threads=3\n');
