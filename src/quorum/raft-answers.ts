@@ -6,7 +6,7 @@
  */
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { AnswerHead, FollowerRole, RaftAnswer, RaftState } from './raft-state.ts';
-import { destinationOf, ELECTION_STEP_MS, isLost, isVoterItself, isWon, keyOf, leaderDestination, otherVoters, toCandidate, toFollower, toLeader, toUnattached, type Turn } from './raft-turn.ts';
+import { destinationOf, ELECTION_STEP_MS, isLost, isPlausible, isVoterItself, isWon, keyOf, leaderDestination, otherVoters, toCandidate, toFollower, toLeader, toUnattached, type Turn } from './raft-turn.ts';
 import { versionsNotTold, versionsTold } from './raft-voter-change.ts';
 import { endpointOn, majorityOf, type VoterEndpoint, voterOf } from './voters.ts';
 
@@ -84,7 +84,7 @@ function takeHead(turn: Turn, { error, leaderId, epoch, leaderEndpoints: told }:
   const { state } = turn;
   const { election } = state;
   const endpoints = told.length > 0 ? told : (voterOf(state.voters, leaderId)?.endpoints ?? []);
-  if (error === ErrorCode.INVALID_REQUEST || error === ErrorCode.BROKER_NOT_AVAILABLE) return false;
+  if (error === ErrorCode.INVALID_REQUEST || error === ErrorCode.BROKER_NOT_AVAILABLE || !isPlausible(state, epoch)) return false;
   if (epoch < election.epoch || error === ErrorCode.UNKNOWN_LEADER_EPOCH) return true;
   if (epoch > election.epoch || error === ErrorCode.FENCED_LEADER_EPOCH || error === ErrorCode.NOT_LEADER_OR_FOLLOWER) {
     return hearOfLeader(turn, leaderId, epoch, endpoints);

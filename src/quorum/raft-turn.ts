@@ -16,6 +16,14 @@ export const CHECK_QUORUM_FACTOR = 1.5;
 /** The epochs of the protocol are 32 bits wide, and each election takes one. */
 export const EPOCH_MAX = 0x7fff_ffff;
 
+/**
+ * Whether a peer may speak of that epoch: one that is further ahead than half of the epochs that are left is a lie, or a bit that fell over, and to believe it would leave the quorum
+ * without an epoch to elect in, for ever. Elections come one by one, so nobody else is ever told of such a one.
+ */
+export function isPlausible({ election }: RaftState, epoch: number): boolean {
+  return epoch - election.epoch <= Math.max(1, Math.floor((EPOCH_MAX - election.epoch) / 2));
+}
+
 /** A leader that is not reached for this part of the fetch timeout is taken for gone; one whose address refuses connections at once. */
 const UNREACHED_PART = 8;
 /** Between the voters that may stand in turn: longer than an election takes. */

@@ -15,7 +15,7 @@ import { afterLostPreVote, answered, followed, followHighWatermark, hearOfLeader
 import { noteAlive, noteFetch, noteOwnDurable, noteVoters, pollLeader, successors } from './raft-leader.ts';
 import type { Ballot, ElectionState, FollowerRole, RaftEvent, RaftRequest, RaftState, RaftStep } from './raft-state.ts';
 import {
-  destinationOf, electionDeadline, isLost, isOnlyVoter, isVoterItself, keyOf, leaderDestination, otherVoters, reply, selfAsVoter, send, standAsCandidate, standingMs, toCandidate, toFollower,
+  destinationOf, electionDeadline, isLost, isOnlyVoter, isPlausible, isVoterItself, keyOf, leaderDestination, otherVoters, reply, selfAsVoter, send, standAsCandidate, standingMs, toCandidate, toFollower,
   toProspective, toResigned, toUnattached, type Turn,
 } from './raft-turn.ts';
 import { addVoter, changeCommitted, expireChange, removeVoter, updateVoter, upgrade, votersAppended } from './raft-voter-change.ts';
@@ -155,9 +155,9 @@ function start(turn: Turn): void {
 // ---- requests of others
 
 /** As the requests that only voters make are checked: undefined when there is nothing against it. */
-function epochFault({ election }: RaftState, remoteId: number, epoch: number): ErrorCode | undefined {
-  if (epoch < election.epoch) return ErrorCode.FENCED_LEADER_EPOCH;
-  return remoteId < 0 ? ErrorCode.INVALID_REQUEST : undefined;
+function epochFault(state: RaftState, remoteId: number, epoch: number): ErrorCode | undefined {
+  if (epoch < state.election.epoch) return ErrorCode.FENCED_LEADER_EPOCH;
+  return remoteId < 0 || !isPlausible(state, epoch) ? ErrorCode.INVALID_REQUEST : undefined;
 }
 
 /** As the requests are checked that only a leader answers. */

@@ -158,6 +158,32 @@ describe('a voter without a leader', () => {
   });
 });
 
+describe('the epochs that are left', () => {
+  const MAX = 0x7fff_ffff;
+
+  it('are not given away for a lie: one that is further on than half of them is refused, in a request and in an answer', () => {
+    const node = new Node();
+    const half = LAST_EPOCH + Math.floor((MAX - LAST_EPOCH) / 2);
+    for (const epoch of [MAX, half + 1]) {
+      expect(node.vote(2, epoch)).toBe('INVALID_REQUEST');
+      expect(node.begin(2, epoch)).toBe('INVALID_REQUEST');
+    }
+    node.wait();
+    expect(node.sent).toEqual(['vote (pre) 2', 'vote (pre) 3']);
+    node.answer(2, { api: 'vote', error: ErrorCode.FENCED_LEADER_EPOCH, leaderId: 2, epoch: MAX, isGranted: false });
+    expect([node.role, node.state.election.epoch]).toEqual(['prospective', LAST_EPOCH]);
+    // Whoever was away for long may believe what cannot be told from the truth, and elections go on from there.
+    expect(node.vote(2, half)).toBe(true);
+    expect(node.state.election.epoch).toBe(half);
+  });
+
+  it('are used up to the last one', () => {
+    const node = new Node({ epoch: MAX - 1, leaderId: -1, votedId: -1, votedDirectoryId: null });
+    expect(node.vote(2, MAX)).toBe(true);
+    expect(node.state.election).toMatchObject({ epoch: MAX, votedId: 2 });
+  });
+});
+
 describe('after a restart a voter is', () => {
   const saved = (changes: Partial<ElectionState>): ElectionState => ({ epoch: 6, leaderId: -1, votedId: -1, votedDirectoryId: null, ...changes });
   it.each([
