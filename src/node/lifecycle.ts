@@ -8,7 +8,7 @@
  *     leaving    heartbeats ask for leave; leaders move elsewhere, and the controller says when this node may stop
  *
  * Promises: one request at a time; a heartbeat each interval, and at once when something is to be said; what fails is tried again after a pause that doubles up to
- * the interval. A controller that does not know this broker (any more) is told again who it is. An epoch never falls.
+ * the interval. A controller that does not know this broker (any more) is told again who it is. The epoch is the one that a controller has told last: they only grow, and one that was a lie does not stay.
  * Does not open logs or follow the metadata: the node does, and says so.
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
@@ -221,6 +221,8 @@ export class BrokerLifecycle {
       if (errorCode === ErrorCode.UNSUPPORTED_VERSION) this.#registered.reject(new RegistrationError(`the controller refuses this broker: it does not support a feature level of the cluster`));
       return this.#failed(`registration: ${why}`);
     }
+    // It is the offset of a record of the metadata log: what is none cannot be told to anybody.
+    if (!Number.isSafeInteger(brokerEpoch) || brokerEpoch < 0) return this.#failed(`registration: broker epoch ${brokerEpoch} cannot be`);
     if (this.#epoch >= 0) logger.info(`registered again, with broker epoch ${brokerEpoch}`);
     this.#accepted(brokerEpoch);
     return 0;
@@ -230,7 +232,7 @@ export class BrokerLifecycle {
     this.#failures = 0;
     this.#isRegistered = true;
     this.#isFenced = true;
-    if (epoch > this.#epoch) this.#epoch = epoch;
+    this.#epoch = epoch;
     if (this.#state === 'new') this.#state = 'registered';
     this.#registered.resolve(this.#epoch);
   }

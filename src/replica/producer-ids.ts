@@ -3,6 +3,7 @@
  *
  * Promises: ids are given in order and never twice; a block is asked for when the one at hand is empty, once for all who wait.
  */
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 export interface ProducerIdBlock {
   readonly firstProducerId: number;
   readonly blockSize: number;
@@ -29,9 +30,13 @@ export class ProducerIds {
 
   async #ask(): Promise<void> {
     try {
-      const block = await this.#allocate();
-      this.#next = block.firstProducerId;
-      this.#end = block.firstProducerId + block.blockSize;
+      const { firstProducerId, blockSize } = await this.#allocate();
+      // Whoever counts on from a block that is none gives ids that are others'.
+      if (firstProducerId < 0 || blockSize <= 0 || !Number.isSafeInteger(firstProducerId + blockSize)) {
+        throw new KafkaError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, `the controller gave ${blockSize} producer ids from ${firstProducerId} on, which cannot be`);
+      }
+      this.#next = firstProducerId;
+      this.#end = firstProducerId + blockSize;
     } finally {
       this.#asking = null;
     }

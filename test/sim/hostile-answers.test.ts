@@ -9,6 +9,7 @@ import { buildBatch } from '../../protocol/record/build.ts';
 import { isLost, SimClient } from './client.ts';
 import { History } from './history.ts';
 import { HostileNetwork } from './hostile-socket.ts';
+import { Invariants } from './invariants.ts';
 import { addressOf, SimNode } from './node.ts';
 import { World } from './world.ts';
 
@@ -44,7 +45,7 @@ class Trial {
     this.network.isNode = (address) => IDS.some((id) => addressOf(id) === address);
     this.nodes = IDS.map((id) => new SimNode(this.world, this.network, { id, clusterId: 'mf1aHZOZRh-ZUFscZonG_A', settings: settingsOf(id) }));
     this.client = new SimClient({
-      world: this.world, network: this.network, history: new History(() => this.world.nowMs), name: 'client', address: '10.0.1.1', bootstrap: IDS.map((id) => ({ host: addressOf(id), port: 9092 })),
+      world: this.world, network: this.network, history: new History(() => this.world.nowMs), invariants: new Invariants(this.world, this.nodes), name: 'client', address: '10.0.1.1', bootstrap: IDS.map((id) => ({ host: addressOf(id), port: 9092 })),
     });
   }
 
@@ -59,7 +60,15 @@ class Trial {
     this.#foe = nodes.find((node) => isLeader(node) === (this.#seed % 3 !== 0))!;
     network.foe = this.#foe.address;
     const work = this.#work();
-    await world.run(world.nowMs + LIES_MS);
+    // One comes anew into that: what it learns of the cluster is learnt from lies.
+    const other = nodes.find((node) => node !== this.#foe)!;
+    other.onExit = (error) => this.#endedAtStart(other, error);
+    await world.run(world.nowMs + LIES_MS / 3);
+    void other.stop();
+    await world.run(world.nowMs + LIES_MS / 6);
+    other.kill();
+    other.start();
+    await world.run(world.nowMs + LIES_MS / 2);
     this.#check();
     network.lieChance = 0;
     this.#foe.kill();
@@ -77,6 +86,12 @@ class Trial {
   }
 
   #isOver = false;
+
+  /** A start may end, with a reason: that it is of another cluster, or of a version that nobody serves. Somebody starts it again. */
+  #endedAtStart(node: SimNode, error: unknown): void {
+    if (node.broker !== null || !(error instanceof Error) || error.message === '') this.ended.push(`node ${node.id}: ${String(error)}`);
+    else this.world.at(500, null, 'start again', () => node.start());
+  }
 
   /** What makes brokers ask each other and the controller. */
   async #work(): Promise<void> {

@@ -67,6 +67,25 @@ describe('the life of a broker', () => {
     expect(asked).toHaveLength(5);
   });
 
+  test('an epoch that cannot be is none, and one that was a lie does not stay', async () => {
+    const { time, lifecycle, asked, last } = scene();
+    const registered = lifecycle.register(60_000);
+    for (const [brokerEpoch, waitMs] of [[2 ** 53, 50], [-1, 100]] as const) {
+      await last().answer({ brokerEpoch });
+      await time.advance(waitMs);
+      expect([last().name, lifecycle.epoch]).toEqual(['registration', -1]);
+    }
+    await last().answer({ brokerEpoch: 1_000_000 });
+    expect(await registered).toBe(1_000_000);
+    await time.advance(0);
+    // The next controller knows nothing of it.
+    await last().answer({ errorCode: ErrorCode.STALE_BROKER_EPOCH });
+    await time.advance(50);
+    await last().answer({ brokerEpoch: 43 });
+    expect(lifecycle.epoch).toBe(43);
+    expect(asked.map(({ name }) => name)).toEqual(['registration', 'registration', 'registration', 'heartbeat', 'registration']);
+  });
+
   test('a registration that is refused for now is asked for again, and one that is not made in time fails', async () => {
     const { time, lifecycle, asked, last } = scene();
     const registered = lifecycle.register(1000);
