@@ -9,11 +9,18 @@ import { join } from 'node:path';
 import { ensureInstalled, isClone, pinnedNode, root } from './ensure.js';
 import { isBuilt } from './sources.js';
 
+const ORPHAN_CHECK_MS = 250;
 const [major, minor] = process.versions.node.split('.').map(Number);
 const runsTypeScript = major > 23 || (major === 23 && minor >= 6) || (major === 22 && minor >= 18);
 const isNewEnough = major > 22 || (major === 22 && minor >= 15);
 
 if (isClone) ensureInstalled();
+
+// Whoever stops `npm start` by a signal stops npm and its shell, which pass it on to nobody: a broker would be left that holds port and directory.
+if (process.env.npm_lifecycle_event === 'start' && process.platform !== 'win32') {
+  const shell = process.ppid;
+  setInterval(() => process.ppid === shell || process.kill(process.pid, 'SIGTERM'), ORPHAN_CHECK_MS).unref();
+}
 
 if (isClone ? runsTypeScript : isNewEnough) {
   await import(isClone && !isBuilt(root) ? '../src/cli.ts' : '../dist/cli.js');

@@ -1,5 +1,5 @@
 /** The launcher: what was built is used only while it is of the sources as they are, and a package without sources is no clone. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -34,6 +34,24 @@ describe('what was built', () => {
     build();
     rmSync(source);
     expect(isBuilt(clone)).toBe(false);
+  });
+});
+
+describe('under npm start', () => {
+  it.skipIf(process.platform === 'win32')('is asked to stop when the shell that npm runs it in is gone', async () => {
+    const installed = join(root, 'orphan');
+    cpSync(bin, join(installed, 'bin'), { recursive: true });
+    mkdirSync(join(installed, 'dist'));
+    writeFileSync(join(installed, 'package.json'), '{"type":"module"}');
+    writeFileSync(join(installed, 'dist/cli.js'), 'const held = setInterval(() => {}, 1000); process.on("SIGTERM", () => { console.log("stopped"); process.exit(); }); console.log("ready");');
+    // The second command keeps the shell from becoming the first.
+    const shell = spawn('sh', ['-c', `"${process.execPath}" "${join(installed, 'bin/ottla.js')}"; true`], { env: { ...process.env, npm_lifecycle_event: 'start' }, stdio: ['ignore', 'pipe', 'inherit'] });
+    let out = '';
+    for await (const chunk of shell.stdout.setEncoding('utf8')) {
+      out += chunk;
+      if (out === 'ready\n') shell.kill('SIGTERM');
+    }
+    expect(out).toBe('ready\nstopped\n');
   });
 });
 
