@@ -173,7 +173,7 @@ function administered(runtime: Runtime, bootstrapServers: string): Pick<RunningB
     }
   };
   return {
-    createTopics: (topics) => withAdmin((admin) => admin.createTopics(topics.map((topic) => (typeof topic === 'string' ? { name: topic } : topic)))),
+    createTopics: (topics) => withAdmin(async (admin) => void (await admin.createTopics(topics.map((topic) => (typeof topic === 'string' ? { name: topic } : topic))))),
     reset: () => withAdmin(reset),
   };
 }

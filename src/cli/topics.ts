@@ -96,8 +96,8 @@ async function create({ admin }: Session, names: readonly string[], options: Opt
   const numPartitions = options.partitions === undefined ? undefined : wholeNumber('partitions', options.partitions, 1);
   const replicationFactor = options['replication-factor'] === undefined ? undefined : wholeNumber('replication-factor', options['replication-factor'], 1, 32_767);
   const counts = { ...(numPartitions === undefined ? {} : { numPartitions }), ...(replicationFactor === undefined ? {} : { replicationFactor }) };
-  await admin.createTopics(names.map((name) => ({ name, configs, ...counts })), { ifNotExists: options['if-not-exists'] });
-  return names.map((name) => `created ${name}`);
+  const existed = await admin.createTopics(names.map((name) => ({ name, configs, ...counts })), { ifNotExists: options['if-not-exists'] });
+  return names.map((name) => (existed.has(name) ? `${name} is there already` : `created ${name}`));
 }
 
 async function alter({ admin }: Session, names: readonly string[], options: Options): Promise<string[]> {
@@ -108,8 +108,8 @@ async function alter({ admin }: Session, names: readonly string[], options: Opti
 }
 
 async function remove({ admin }: Session, names: readonly string[], options: Options): Promise<string[]> {
-  await admin.deleteTopics(names, { ifExists: options['if-exists'] });
-  return names.map((name) => `deleted ${name}`);
+  const missing = await admin.deleteTopics(names, { ifExists: options['if-exists'] });
+  return names.map((name) => (missing.has(name) ? `there is no topic ${name}` : `deleted ${name}`));
 }
 
 function replicasOf(topic: TopicMetadata): number {

@@ -54,8 +54,8 @@ export class Admin {
     return (await this.#client.retrying(() => this.#client.metadata(null))).topics;
   }
 
-  /** Every topic is tried; the first that was refused is thrown. With `timeoutMs` the broker waits that long. */
-  async createTopics(topics: readonly NewTopic[], options: { ifNotExists?: boolean; timeoutMs?: number } = {}): Promise<void> {
+  /** Every topic is tried; the first that was refused is thrown. With `timeoutMs` the broker waits that long. Gives back the names that were there already. */
+  async createTopics(topics: readonly NewTopic[], options: { ifNotExists?: boolean; timeoutMs?: number } = {}): Promise<ReadonlySet<string>> {
     const answer = await this.#client.request(CreateTopics, {
       topics: topics.map(({ name, numPartitions = USE_DEFAULT, replicationFactor = USE_DEFAULT, configs = {} }) => ({
         name,
@@ -66,13 +66,16 @@ export class Admin {
       })),
       timeoutMs: options.timeoutMs ?? this.#client.requestTimeoutMs,
     });
+    const existed = new Set<string>();
     for (const { name, errorCode, errorMessage } of answer.topics) {
-      if (errorCode === ErrorCode.TOPIC_ALREADY_EXISTS && options.ifNotExists === true) continue;
-      throwOn(errorCode, `topic ${name}`, errorMessage);
+      if (errorCode === ErrorCode.TOPIC_ALREADY_EXISTS && options.ifNotExists === true) existed.add(name);
+      else throwOn(errorCode, `topic ${name}`, errorMessage);
     }
+    return existed;
   }
 
-  async deleteTopics(names: readonly string[], options: { ifExists?: boolean } = {}): Promise<void> {
+  /** Gives back the names that were not there. */
+  async deleteTopics(names: readonly string[], options: { ifExists?: boolean } = {}): Promise<ReadonlySet<string>> {
     const connection = await this.#client.any();
     const byEntry = (connection.versionOf(DeleteTopics) ?? 0) >= 6;
     const answer = await connection.request(DeleteTopics, {
@@ -80,10 +83,12 @@ export class Admin {
       topicNames: byEntry ? [] : names,
       timeoutMs: this.#client.requestTimeoutMs,
     });
+    const missing = new Set<string>();
     for (const { name, errorCode, errorMessage } of answer.responses) {
-      if (errorCode === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION && options.ifExists === true) continue;
-      throwOn(errorCode, `topic ${name}`, errorMessage);
+      if (errorCode === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION && options.ifExists === true) missing.add(name!);
+      else throwOn(errorCode, `topic ${name}`, errorMessage);
     }
+    return missing;
   }
 
   async createPartitions(topic: string, count: number): Promise<void> {
