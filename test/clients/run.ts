@@ -1,7 +1,7 @@
 /**
  * `npm run test:clients`: other people's Kafka clients against ottla, each part on its own fresh broker.
  *
- *   --only REGEX on part names   --mixed: also ottla with Apache Kafka in one cluster (as does an --only that names it)   --broker ottla|reference   --jobs N (2)   --dir DIR   --keep
+ *   --only REGEX on part names   --cluster: also three nodes harmed   --mixed: also ottla with Apache Kafka in one cluster (as does an --only that names them)   --broker ottla|reference   --jobs N (2)   --dir DIR   --keep
  *
  * Promises: installs and builds what it needs where it can; says what was skipped and why; the last line is `N passed, N failed, N skipped`; exit status 1 when
  * anything failed. Everything that is set up stays in OTTLA_CACHE, so a second run is quicker. Does not: repeat what failed.
@@ -20,6 +20,7 @@ import { suiteParts } from './suites.ts';
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
+    cluster: { type: 'boolean', default: false },
     mixed: { type: 'boolean', default: false },
     broker: { type: 'string', default: 'ottla' },
     jobs: { type: 'string', default: '2' },
@@ -48,7 +49,7 @@ async function main(): Promise<number> {
   const elapsed = () => `${((performance.now() - startedMs) / 1000).toFixed(0)} s`;
   const count = { pass: 0, fail: 0, skip: 0 };
   const only = new RegExp(values.only);
-  const parts = [kcatPart, ...suiteParts, javaPart, clusterPart, ...(values.mixed || values.only !== '' ? [mixedPart] : [])].filter((part) => only.test(part.name));
+  const parts = [kcatPart, ...suiteParts, javaPart, ...(values.cluster || values.only !== '' ? [clusterPart] : []), ...(values.mixed || values.only !== '' ? [mixedPart] : [])].filter((part) => only.test(part.name));
   const skipPart = (part: Part, why: string) => {
     count.skip++;
     say(`${part.name}: skipped: ${why}`);
