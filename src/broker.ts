@@ -83,6 +83,11 @@ const STOP_GRACE_MS = 3000;
 /** How long the word that this broker is in service may take to reach its own metadata. */
 const UNFENCED_MS_MAX = 5000;
 const MEMORY_DIRECTORY = '/memory';
+/**
+ * A broker is taken for dead when its session ends. And who is made leader in place of one that lives commits nothing without it until it has lagged behind for long. A little less than
+ * either: clocks differ.
+ */
+const LEASE_SHARE = 0.9;
 
 export class Broker implements Node {
   readonly runtime: Runtime;
@@ -203,6 +208,7 @@ export class Broker implements Node {
       },
       heartbeatIntervalMs: () => settings.get('broker.heartbeat.interval.ms'),
       requestTimeoutMs: Math.max(1, Math.floor(settings.get('broker.session.timeout.ms') / 2)),
+      leaseMs: LEASE_SHARE * Math.min(settings.get('broker.session.timeout.ms'), settings.get('replica.lag.time.max.ms')),
     });
     this.#incarnationId = runtime.random.uuid();
     this.#registrar = !roles.isController ? null : new ControllerRegistrar({
@@ -212,7 +218,7 @@ export class Broker implements Node {
     this.#side = !roles.isBroker ? null : new BrokerSide({
       runtime, nodeId, logger, turn: options.turn, directories, image, settings: () => this.settings, metrics,
       ensureTopics: (names) => this.ensureTopics(names),
-      peerOf: (id, lane) => this.#peers.broker(id, lane), controllerChannel: this.controllerChannel, brokerEpoch: () => this.brokerEpoch,
+      peerOf: (id, lane) => this.#peers.broker(id, lane), controllerChannel: this.controllerChannel, brokerEpoch: () => this.brokerEpoch, lease: () => this.#lifecycle.lease,
       onDirectoryFailed: () => this.#lifecycle.tellSoon(), onFatal: options.onFatal,
     });
     this.#metrics = metrics;

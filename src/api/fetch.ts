@@ -73,7 +73,7 @@ async function handle(request: Request, context: RequestContext): Promise<Respon
     slices: true,
     find: (asked) => node.replicas.findForFetch(asked, usesTopicIds),
     leaderOf: (asked) => node.replicas.leaderOf(asked),
-    follower: isFollower ? node.replicas.readerFor(replicaId, brokerEpoch) : null,
+    follower: isFollower ? node.replicas.readerFor(replicaId, brokerEpoch, context.connection.id) : null,
     leaderOnly: isFollower || (replicaId === CONSUMER && apiVersion < FROM_FOLLOWERS_SINCE),
     preferredReplica: replicaId === CONSUMER && apiVersion >= FROM_FOLLOWERS_SINCE ? node.replicas.preferredReplica(request.rackId) : null,
   });

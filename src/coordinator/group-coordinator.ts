@@ -221,16 +221,21 @@ export class GroupCoordinator {
 
   /** Topics have their names. An error of the group as a whole is in the answer's `errorCode`. */
   async fetchOffsets(request: FetchRequestGroup, requireStable: boolean): Promise<FetchedGroup> {
-    const failed = (errorCode: ErrorCode): FetchedGroup => ({ groupId: request.groupId, topics: [], errorCode });
-    // To wait for what is not yet committed is what KIP-447 asks for; the answer then cannot be older than any acknowledged commit.
-    if (requireStable) {
-      return this.#answer(
-        this.#write(request.groupId, (machine) => ({ records: [], response: machine.fetchOffsets(request, true) })),
-        // Consumers before 3.9 know NOT_COORDINATOR here, and not COORDINATOR_NOT_AVAILABLE.
-        (code) => failed(code === ErrorCode.COORDINATOR_NOT_AVAILABLE && !this.#isClosed ? ErrorCode.NOT_COORDINATOR : code),
-      );
-    }
-    return this.#read(this.partitionFor(request.groupId), (machine) => machine.fetchOffsets(request, false), failed);
+    return this.#answer(
+      this.#fetchOffsets(request, requireStable),
+      // Consumers before 3.9 know NOT_COORDINATOR here, and not COORDINATOR_NOT_AVAILABLE.
+      (code) => ({ groupId: request.groupId, topics: [], errorCode: code === ErrorCode.COORDINATOR_NOT_AVAILABLE && !this.#isClosed ? ErrorCode.NOT_COORDINATOR : code }),
+    );
+  }
+
+  async #fetchOffsets(request: FetchRequestGroup, requireStable: boolean): Promise<FetchedGroup> {
+    const shard = this.#shardOf(this.partitionFor(request.groupId));
+    const confirmed = shard.confirmed();
+    // A coordinator that was paused, or cut off, may have a successor who has acknowledged commits. Kafka's answers all the same.
+    if (confirmed !== null) await confirmed;
+    // To wait for what is not yet committed is what KIP-447 asks for.
+    if (requireStable) return shard.write((machine) => ({ records: [], response: machine.fetchOffsets(request, true) }));
+    return shard.read((machine) => machine.fetchOffsets(request, false));
   }
 
   async deleteOffsets(request: Value<typeof OffsetDeleteRequest>): Promise<Input<typeof OffsetDeleteResponse>> {

@@ -31,6 +31,10 @@ export interface ShardLog {
    * is committed: what a new leader has and its predecessor did not commit is decided before a state is built on it.
    */
   read(from: number, end: number): Promise<Buffer | null>;
+  /**
+   * null where it is certain that this node leads the partition; else resolves when it is known that it did when it was asked, and rejects with a KafkaError when it does not.
+   */
+  confirmed(): Promise<void> | null;
   readonly logStartOffset: number;
   /** What the next batch would get. */
   readonly logEndOffset: number;
@@ -126,6 +130,8 @@ export class Shard<R, M extends StateMachine<R>> {
   /** Batches handed to the log and not committed, in log order. */
   #inFlight: Batch[] = [];
   #watchdog: Timer | null = null;
+  /** Of those who wait to know whether this shard's leadership lasts: what ends the wait. */
+  readonly #unconfirmed = new Set<() => void>();
   /** Counts machines: what was started for an earlier one is not for this one. */
   #incarnation = 0;
 
@@ -237,6 +243,28 @@ export class Shard<R, M extends StateMachine<R>> {
     if (this.#state === 'active') this.submit(operation);
   }
 
+  /**
+   * Before reads that may not be older than what another coordinator has acknowledged: null where none can have followed this one; else resolves when that is known, and rejects with a
+   * KafkaError when there is another, or nobody can tell for as long as a commit may take.
+   */
+  confirmed(): Promise<void> | null {
+    this.#requireActive();
+    const pending = this.log.confirmed();
+    if (pending === null) return null;
+    return new Promise<void>((resolve, reject) => {
+      const timer = this.#timers.after(this.#options.commitTimeoutMs, () => reject(new KafkaError(ErrorCode.REQUEST_TIMED_OUT)));
+      const unload = (): void => {
+        timer.cancel();
+        reject(new KafkaError(ErrorCode.NOT_COORDINATOR));
+      };
+      this.#unconfirmed.add(unload);
+      void pending.then(resolve, reject).finally(() => {
+        timer.cancel();
+        this.#unconfirmed.delete(unload);
+      });
+    });
+  }
+
   /** For reads of the committed state: throws KafkaError when the shard does not serve. */
   read<T>(operation: (machine: M) => T): T {
     this.#requireActive();
@@ -249,6 +277,7 @@ export class Shard<R, M extends StateMachine<R>> {
     const wasActive = this.#state === 'active';
     this.#state = 'unloaded';
     this.#incarnation++;
+    for (const end of this.#unconfirmed) end();
     this.#failEverything(new KafkaError(ErrorCode.NOT_COORDINATOR));
     this.#watchdog?.cancel();
     this.#watchdog = null;

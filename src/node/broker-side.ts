@@ -51,6 +51,8 @@ export interface BrokerSideOptions {
   readonly controllerChannel: PeerChannel;
   /** -1 before this node is registered. */
   readonly brokerEpoch: () => number;
+  /** See BrokerLifecycle.lease. */
+  readonly lease: () => number | null;
 }
 
 export class BrokerSide {
@@ -104,7 +106,7 @@ export class BrokerSide {
     const { topic, partition } = replica;
     if (topic !== GROUP_METADATA_TOPIC) return;
     if (role !== 'leader') return this.groups.onResignation(partition, null);
-    this.#loads.push({ partition, loaded: this.groups.onLeadership(partition, shardLogOf(replica, this.#options.runtime.clock)) });
+    this.#loads.push({ partition, loaded: this.groups.onLeadership(partition, shardLogOf(replica, this.#options.runtime.clock, this.#options.lease)) });
   }
 
   async #allocateProducerIds(): Promise<ProducerIdBlock> {

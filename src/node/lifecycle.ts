@@ -42,6 +42,8 @@ export interface LifecycleOptions {
   readonly heartbeatIntervalMs: () => number;
   /** What one request may take: half of broker.session.timeout.ms, as Kafka's, so that the session outlives one that is lost. */
   readonly requestTimeoutMs: number;
+  /** For how long a heartbeat that was answered keeps others from being made leader in this broker's place, unless it hears of it; counted from when it was sent. */
+  readonly leaseMs: number;
 }
 
 /** The controller will not have this broker: as it is, or in time. */
@@ -70,6 +72,9 @@ export class BrokerLifecycle {
   #again = false;
   #failures = 0;
   #firstFailure: string | undefined;
+  /** Monotonic. */
+  #leaseEndMs = Number.NEGATIVE_INFINITY;
+  #leases = 0;
   readonly #registered = new Signal<number>();
   readonly #unfenced = new Signal<void>();
   readonly #mayLeave = new Signal<boolean>();
@@ -90,6 +95,20 @@ export class BrokerLifecycle {
   /** As the controller last said. */
   get isFenced(): boolean {
     return this.#isFenced;
+  }
+
+  /**
+   * The controller has promised, by its answers to heartbeats, not to take this broker for dead now. The number stays while one promise followed the other: as long as it does, nobody has
+   * been given what this broker leads because nothing was heard from it. null without a promise.
+   */
+  get lease(): number | null {
+    return this.#options.clock.monotonicMs() <= this.#leaseEndMs ? this.#leases : null;
+  }
+
+  #extendLease(sentMs: number): void {
+    const { clock, leaseMs } = this.#options;
+    if (clock.monotonicMs() > this.#leaseEndMs) this.#leases++;
+    this.#leaseEndMs = sentMs + leaseMs;
   }
 
   /** Registers. Resolves with the epoch; rejects with a RegistrationError when the controller refuses, or does not answer in time. */
@@ -238,9 +257,10 @@ export class BrokerLifecycle {
   }
 
   async #beat(): Promise<number> {
-    const { nodeId, channel, requestTimeoutMs, metadataOffset, offlineLogDirs, cordonedLogDirs, heartbeatIntervalMs, logger } = this.#options;
+    const { nodeId, channel, clock, requestTimeoutMs, metadataOffset, offlineLogDirs, cordonedLogDirs, heartbeatIntervalMs, logger } = this.#options;
     const isLeaving = this.#state === 'leaving';
     const wantFence = this.#state === 'registered';
+    const sentMs = clock.monotonicMs();
     const answer = await channel.request(
       BrokerHeartbeat,
       {
@@ -263,6 +283,7 @@ export class BrokerLifecycle {
     this.#failures = 0;
     const wasFenced = this.#isFenced;
     this.#isFenced = answer.isFenced;
+    if (!answer.isFenced) this.#extendLease(sentMs);
     if (isLeaving) {
       if (answer.shouldShutDown) this.#mayLeave.resolve(true);
       return LEAVING_INTERVAL_MS;

@@ -10,6 +10,7 @@ import { ErrorCode } from '../../protocol/errors.ts';
 import type { ProduceRules } from '../../protocol/record/validate.ts';
 import type { AppendOrigin, AppendResult, Log } from '../../storage/log.ts';
 import type { Turn, TurnOwner } from '../runtime/turn.ts';
+import { Confirmations } from './confirmations.ts';
 import { Followers, isCaughtUp } from './followers.ts';
 import type { Follower } from './followers.ts';
 import { InSyncReplicas } from './in-sync.ts';
@@ -68,6 +69,8 @@ export interface ReplicaFetch {
   readonly currentLeaderEpoch: number;
   /** Monotonic. */
   readonly atMs: number;
+  /** Names the connection that it came by. */
+  readonly connection: number;
 }
 
 /** What a leader told of its log in the answer to a fetch. */
@@ -109,6 +112,7 @@ export class Partition implements TurnOwner, Watched {
   readonly #committed = new CommitQueue();
   /** acks=1: by the end of what was written. */
   readonly #written = new CommitQueue();
+  readonly #confirmations = new Confirmations();
   readonly #watchers = new Set<ParkedFetch>();
   /** Of these, those who see what is written: followers. */
   readonly #writeWatchers = new Set<ParkedFetch>();
@@ -294,6 +298,26 @@ export class Partition implements TurnOwner, Watched {
     return this.#inSync.maximal.length < this.#minInSync ? ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND : ErrorCode.NONE;
   }
 
+  /**
+   * `call` is called once: with NONE when it is known that this replica led its epoch when it was asked, since all that could lead instead have followed it after that. That takes the
+   * followers two fetches, which are answered at once. Out of what it knows of itself a leader that was paused, or cut off, cannot tell.
+   */
+  whenStillLeading(call: (errorCode: ErrorCode) => void): void {
+    if (this.#left !== null) return call(this.#left);
+    if (!this.isLeader) return call(ErrorCode.NOT_LEADER_OR_FOLLOWER);
+    this.#confirmations.ask(this.#rivals(), call);
+    if (this.#confirmations.isWaiting) for (const watcher of [...this.#writeWatchers]) watcher.end();
+  }
+
+  /** Somebody waits for this follower's next fetch. */
+  awaits(replicaId: number): boolean {
+    return this.#confirmations.awaits(replicaId);
+  }
+
+  #rivals(): number[] {
+    return this.#inSync.maximal.filter((id) => id !== this.#node.nodeId);
+  }
+
   whenWritten(offset: number, call: (errorCode: ErrorCode) => void): void {
     if (offset <= this.log.writtenEndOffset) call(ErrorCode.NONE);
     else if (this.#left !== null) call(this.#left);
@@ -321,6 +345,7 @@ export class Partition implements TurnOwner, Watched {
     const follower = this.#followers.get(fetch.replicaId);
     if (follower === undefined || !this.isLeader || fetch.currentLeaderEpoch !== this.#state.leaderEpoch) return;
     const moved = this.#followers.fetched(follower, fetch, this.log.writtenEndOffset);
+    this.#confirmations.fetched(fetch.replicaId, fetch.connection);
     this.#maybeExpand(follower);
     if (moved) this.#advanceHighWatermark();
   }
@@ -530,6 +555,7 @@ export class Partition implements TurnOwner, Watched {
    * while there are fewer in sync than min.insync.replicas: what is committed then could not be told from what is lost (KIP-966).
    */
   #advanceHighWatermark(): void {
+    if (this.#confirmations.isWaiting) this.#confirmations.keep(this.#rivals());
     if (!this.hasEnoughReplicas) return;
     let end = this.log.writtenEndOffset;
     const before = this.log.highWatermark;
@@ -561,6 +587,7 @@ export class Partition implements TurnOwner, Watched {
   }
 
   #failWaiters(errorCode: ErrorCode): void {
+    this.#confirmations.fail(errorCode);
     this.#committed.fail(-1, errorCode);
     this.#written.fail(-1, errorCode);
   }

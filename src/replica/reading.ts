@@ -22,6 +22,8 @@ export interface Reader {
   readonly brokerEpoch: number;
   /** Monotonic ms at which its request came. */
   readonly atMs: number;
+  /** Names the connection that it came by. */
+  readonly connection: number;
   /** It serves consumers itself: it hears of the high watermark at once, not with the next records. */
   readonly wantsHighWatermark: boolean;
   /** Whether this partition's share of a throttled rate is spent (leader.replication.throttled.rate). */
@@ -131,7 +133,8 @@ function moved(answers: readonly ReadAnswer[], options: ReadOptions): boolean {
   return answers.some(({ asked, visibleEnd, highWatermark }) => {
     const partition = options.find(asked);
     if (typeof partition === 'number' || endFor(partition, options) !== visibleEnd) return true;
-    return options.follower?.wantsHighWatermark === true && partition.log.highWatermark !== highWatermark;
+    const { follower } = options;
+    return follower !== null && (partition.awaits(follower.replicaId) || (follower.wantsHighWatermark && partition.log.highWatermark !== highWatermark));
   });
 }
 
@@ -169,6 +172,7 @@ async function readOnce(asked: readonly FetchPartition[], options: ReadOptions, 
     const settled = answer instanceof Promise ? await answer : answer;
     if (settled.errorCode !== ErrorCode.NONE || settled.divergingEpoch !== null || settled.preferredReplica >= 0) mustAnswer = true;
     const { follower } = options;
+    if (follower !== null && found.awaits(follower.replicaId)) mustAnswer = true;
     if (follower?.wantsHighWatermark === true && settled.highWatermark > found.toldHighWatermark(follower.replicaId)) mustAnswer = true;
     bytes += settled.recordsBytes;
     available += settled.availableBytes;
@@ -183,7 +187,7 @@ function readPartition(
 ): ReadAnswer | Promise<ReadAnswer> {
   const { follower } = options;
   const fetch = follower === null ? null : {
-    replicaId: follower.replicaId, brokerEpoch: follower.brokerEpoch, atMs: follower.atMs,
+    replicaId: follower.replicaId, brokerEpoch: follower.brokerEpoch, atMs: follower.atMs, connection: follower.connection,
     fetchOffset: asked.fetchOffset, logStartOffset: asked.logStartOffset, currentLeaderEpoch: asked.currentLeaderEpoch,
   };
   let refusal = options.leaderOnly ? partition.checkLeader(asked.currentLeaderEpoch) : partition.checkEpoch(asked.currentLeaderEpoch);

@@ -314,13 +314,13 @@ export class Replicas {
 
   // ---- replication
 
-  /** A follower, for its fetches. */
-  readerFor(replicaId: number, brokerEpoch: number): Reader {
+  /** A follower, for its fetches by this connection. */
+  readerFor(replicaId: number, brokerEpoch: number, connection: number): Reader {
     const atMs = this.#options.runtime.clock.monotonicMs();
     const rate = this.#options.settings().get('leader.replication.throttled.rate');
     const isExceeded = this.#quotas.leader.isExceeded(rate, atMs);
     return {
-      replicaId, brokerEpoch, atMs, wantsHighWatermark: this.#picksReplicas(),
+      replicaId, brokerEpoch, atMs, connection, wantsHighWatermark: this.#picksReplicas(),
       // Those in sync are never held up: they would fall out.
       isThrottled: (partition) => isExceeded && !partition.inSyncReplicas.includes(replicaId) && this.#isThrottled(partition, 'leader'),
     };

@@ -9,8 +9,11 @@ import type { Partition } from './partition.ts';
 
 const READ_BYTES = 1 << 20;
 
-export function shardLogOf(partition: Partition, clock: Clock): ShardLog {
+/** `lease`: see BrokerLifecycle.lease. */
+export function shardLogOf(partition: Partition, clock: Clock, lease: () => number | null): ShardLog {
   const { log, leaderEpoch } = partition;
+  /** While it lasts nobody else can have been made leader since this was known to be. */
+  let confirmedIn: number | null = null;
   return {
     partition: partition.partition,
     leaderEpoch,
@@ -29,6 +32,17 @@ export function shardLogOf(partition: Partition, clock: Clock): ShardLog {
         partition.whenCommitted(lastOffset + 1, (code) => (isCommitted(code) ? resolve() : reject(new KafkaError(code))));
       });
       return { baseOffset, committed };
+    },
+    confirmed() {
+      const current = lease();
+      if (current !== null && current === confirmedIn) return null;
+      return new Promise((resolve, reject) => {
+        partition.whenStillLeading((code) => {
+          if (code !== ErrorCode.NONE) return reject(new KafkaError(code));
+          confirmedIn = current;
+          resolve();
+        });
+      });
     },
     async read(from, endOffset) {
       if (log.highWatermark < endOffset) {

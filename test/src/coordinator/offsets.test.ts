@@ -1,6 +1,6 @@
 /** Committed offsets: who may commit, what comes back, what is in the log, and when it is taken away. */
 import { expect, test } from 'vitest';
-import { ErrorCode } from '../../../protocol/errors.ts';
+import { ErrorCode, KafkaError } from '../../../protocol/errors.ts';
 import { ControlRecordType, encodeControlKey } from '../../../protocol/record/control.ts';
 import { buildBatch } from '../../../protocol/record/build.ts';
 import { groupRecordCodec, NO_TOPIC_ID } from '../../../src/coordinator/group-records.ts';
@@ -109,6 +109,38 @@ test('a commit that is not written in time is answered, and counts when it is', 
   s.log.commit();
   await s.said();
   expect(await s.offsets('simple')).toBe('t-0=1');
+});
+
+test('a coordinator that may have a successor tells offsets when it knows that it has none', async () => {
+  const s = await scene();
+  const a = s.client('A', { group: 'simple' });
+  void s.commit(a, 't', 0, 1n);
+  await s.said();
+  for (const stable of [false, true]) {
+    let confirm!: () => void;
+    s.log.confirmation = new Promise((resolve) => (confirm = resolve));
+    let answer = '';
+    const asked = s.offsets('simple', { stable }).then((offsets) => (answer = offsets));
+    await s.world.settle();
+    expect(answer).toBe('');
+    void s.commit(a, 't', 0, stable ? 3n : 2n);
+    await s.said();
+    confirm();
+    await asked;
+    expect(answer, 'as it is by then').toBe(stable ? 't-0=3' : 't-0=2');
+  }
+  s.log.confirmation = Promise.reject(new KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER));
+  expect(await s.offsets('simple')).toBe('NOT_COORDINATOR');
+  s.log.confirmation = new Promise(() => {});
+  let late = '';
+  void s.offsets('simple').then((offsets) => (late = offsets));
+  await s.world.pass(4999);
+  expect(late).toBe('');
+  await s.world.pass(1);
+  expect(late, 'offsets.commit.timeout.ms').toBe('NOT_COORDINATOR');
+  const gone = s.offsets('simple');
+  s.coordinator.onResignation(0, null);
+  expect(await gone).toBe('NOT_COORDINATOR');
 });
 
 test('offsets by topic id: those of a topic of the same name that is gone are not told', async () => {

@@ -23,6 +23,8 @@ export class TestLog implements ShardLog {
   /** Appended batches wait for `commit` or `fail`. */
   holds = false;
   held: Held[] = [];
+  /** Whether it is certain that this log is the leader's. */
+  confirmation: Promise<void> | null = null;
   /** A read waits for this. */
   gate: Promise<void> = Promise.resolve();
 
@@ -58,6 +60,10 @@ export class TestLog implements ShardLog {
     const from = lost[0]!.baseOffset;
     this.batches = this.batches.filter((batch) => nextOffset(batch, 0) <= from);
     for (const held of lost) held.reject(new KafkaError(code));
+  }
+
+  confirmed(): Promise<void> | null {
+    return this.confirmation;
   }
 
   async read(from: number): Promise<Buffer | null> {

@@ -27,7 +27,7 @@ function scene() {
       }),
     },
     describe: () => ({ listeners: [], features: [], rack: null, logDirs: [] }),
-    metadataOffset: () => metadataOffset, offlineLogDirs: () => offline, cordonedLogDirs: () => [], heartbeatIntervalMs: () => INTERVAL_MS, requestTimeoutMs: 4500,
+    metadataOffset: () => metadataOffset, offlineLogDirs: () => offline, cordonedLogDirs: () => [], heartbeatIntervalMs: () => INTERVAL_MS, requestTimeoutMs: 4500, leaseMs: 8100,
   });
   const last = () => asked.at(-1)!;
   /** Registered and in service. */
@@ -41,6 +41,34 @@ function scene() {
   };
   return { time, lifecycle, asked, last, lines, serve, fail: (id: string) => (offline = [id]), reach: (offset: number) => (metadataOffset = offset) };
 }
+
+test('a lease goes on as long as each answer comes before the promise of the last one ends, counted from when it was asked for', async () => {
+  const { time, lifecycle, last, serve } = scene();
+  expect(lifecycle.lease).toBeNull();
+  await serve();
+  const first = lifecycle.lease;
+  expect(first).not.toBeNull();
+  // An answer that takes long is worth less.
+  await time.advance(INTERVAL_MS);
+  await time.advance(1000);
+  await last().answer();
+  await time.advance(INTERVAL_MS);
+  await time.advance(8100 - 1000 - INTERVAL_MS);
+  expect(lifecycle.lease).toBe(first);
+  await time.advance(1);
+  expect(lifecycle.lease, 'the controller may have given all away').toBeNull();
+  await time.advance(3000);
+  await last().answer();
+  expect(lifecycle.lease, 'answered too late to be a promise for now').toBeNull();
+  await time.advance(INTERVAL_MS);
+  await last().answer();
+  expect(lifecycle.lease).not.toBeNull();
+  expect(lifecycle.lease, 'in between it may have been').not.toBe(first);
+  await time.advance(INTERVAL_MS);
+  await last().answer({ isFenced: true });
+  await time.advance(8100 - INTERVAL_MS + 1);
+  expect(lifecycle.lease, 'who is fenced is promised nothing').toBeNull();
+});
 
 describe('the life of a broker', () => {
   test('registers, waits fenced until it is ready, and is in service when the controller says so', async () => {

@@ -147,7 +147,7 @@ async function call<Q extends AnyMessage, S extends AnyMessage>(broker: TestBrok
   const request = decode(api.request, version, header.reader);
   const handler = served.find((one) => one.api.key === api.key)!;
   const context = {
-    apiVersion: version, clientId: 'test', correlationId: 7, receivedMs: broker.world.time.monotonicMs(), connection: {}, node: broker.node, returnFrame: undefined,
+    apiVersion: version, clientId: 'test', correlationId: 7, receivedMs: broker.world.time.monotonicMs(), connection: { id: 1 }, node: broker.node, returnFrame: undefined,
     whenSent: (sent: () => void) => void queueMicrotask(sent),
   } as unknown as RequestContext;
   const answer = await handler.handle(request, context);
