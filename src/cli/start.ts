@@ -3,10 +3,10 @@
  * Ctrl-C (SIGINT, SIGTERM, SIGHUP) stops it cleanly, a second one at once.
  */
 import module from 'node:module';
-import v8 from 'node:v8';
 import { Broker } from '../broker.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { nodeRuntime } from '../runtime/node.ts';
+import { tuneHeap } from '../runtime/node-heap.ts';
 import { processFacts } from '../runtime/node-process.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Settings } from '../settings.ts';
@@ -45,15 +45,9 @@ export function startHelp(): string {
   return helpText(declaration);
 }
 
-/**
- * V8 collects garbage when heap and buffers together have grown by a share of what lives, and a broker's heap is small beside the buffers that pass
- * through it: left alone it marks the heap once for every 15 MB of traffic, a third of the processor time of producing. It may grow fivefold instead, which costs some tens of megabytes.
- */
-const HEAP_GROWING_PERCENT = 400;
-
 export const start: Command = {
   async run(argv) {
-    v8.setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
+    tuneHeap();
     const { options, words } = parseArguments(declaration, argv);
     if (options.help) {
       console.log(startHelp());
