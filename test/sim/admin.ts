@@ -36,8 +36,8 @@ export class Admin {
 
   async #perform(fault: Fault, image: MetadataImage | null): Promise<string> {
     const { client } = this;
-    const connection = await client.any();
-    const { choice } = fault;
+    const { choice, kind, target } = fault;
+    const connection = await (kind === 'configure' && typeof target === 'number' ? client.node(target) : client.any());
     const partitions = image?.topic(TOPIC)?.partitions ?? [];
     const index = Math.floor(choice * partitions.length);
     switch (fault.kind) {
@@ -46,9 +46,9 @@ export class Admin {
         return errorName(answer.errorCode);
       }
       case 'move leader': {
-        // Twice now and then: the second leader may not have heard of the first (KIP-279).
+        // Several times: the second leader may not have heard of the first, nor the third of the second (KIP-279).
         const replicas = partitions[index]?.replicas ?? [];
-        for (let times = choice < 0.3 ? 1 : 2, at = fault.other; times > 0; times--, at++) {
+        for (let times = 1 + Math.floor(choice * 3.99), at = fault.other; times > 0; times--, at++) {
           const order = replicas.map((_, place) => replicas[(at + place) % replicas.length]!);
           await connection.request(AlterPartitionReassignments, { timeoutMs: TIMEOUT_MS, topics: [{ name: TOPIC, partitions: [{ partitionIndex: index, replicas: order }] }] });
           const answer = await connection.request(ElectLeaders, { electionType: 0, topicPartitions: [{ topic: TOPIC, partitions: [index] }], timeoutMs: TIMEOUT_MS });

@@ -87,6 +87,10 @@ export class SimClient {
     return this.#connect(address);
   }
 
+  async node(id: number): Promise<ClientConnection> {
+    return this.#connect(this.#options.bootstrap[id - 1]!);
+  }
+
   /** Whichever broker answers. */
   async any(): Promise<ClientConnection> {
     return this.#connect(this.random.pick(this.#options.bootstrap));

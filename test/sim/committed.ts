@@ -50,6 +50,8 @@ const CHUNK_BYTES = 32_768;
 export class ReplicaReader {
   /** All below has been compared. */
   offset = -1;
+  /** Of the last batch that was; -1 before the first. */
+  leaderEpoch = -1;
   readonly #disk: SimDisk;
   readonly #directory: string;
   readonly #committed: Committed;
@@ -85,6 +87,7 @@ export class ReplicaReader {
         const wrong = this.#committed.take(batch, this.#replica);
         if (wrong !== null) return wrong;
         this.offset = lastOffset(batch, 0) + 1;
+        this.leaderEpoch = partitionLeaderEpoch(batch, 0);
       }
       this.#position += at;
       if (at > 0) continue;

@@ -138,7 +138,7 @@ export class Faults {
         later(() => this.#part(node, null, false));
         return true;
       case 'rolling':
-        this.#cutOffControllers(node, ms, new Seeded(Math.floor(choice * 1_000_000)));
+        this.#cutOffControllers(node, fault, new Seeded(Math.floor(choice * 1_000_000)));
         return true;
       case 'cut':
         for (const address of [...this.#cluster.nodes.map((each) => each.address), ...this.#cluster.clientAddresses]) network.cut(node.address, address, choice < 0.5);
@@ -247,16 +247,18 @@ export class Faults {
    * Cuts the controller off, and each that is elected after it, shortly after it was; the one before it is free again then. Each leaves an end of its log that the
    * others lack (Raft, figure 8).
    */
-  #cutOffControllers(first: SimNode, ms: number, random: Seeded): void {
+  #cutOffControllers(first: SimNode, fault: Fault, random: Seeded): void {
     const { world, nodes } = this.#cluster;
-    const untilMs = world.nowMs + ms;
+    const untilMs = world.nowMs + fault.ms;
     let cutOff: SimNode | null = null;
     let epoch = -1;
     const cut = (node: SimNode | null): void => {
       if (cutOff !== null) this.#block([cutOff.address], this.#othersOf([cutOff], true), true, false);
       cutOff = this.#healed ? null : node;
       if (cutOff !== null) this.#block([cutOff.address], this.#othersOf([cutOff], false), true, true);
-      if (cutOff !== null) world.trace(() => `FAULT rolling: node ${node!.id} is cut off`);
+      if (node === null || cutOff === null) return;
+      world.trace(() => `FAULT rolling: node ${node.id} is cut off`);
+      for (let times = random.below(3); times > 0; times--) this.#cluster.admin({ ...fault, kind: 'configure', target: node.id, choice: random.next() });
     };
     const look = (): void => {
       if (this.#healed || world.nowMs >= untilMs) return cut(null);

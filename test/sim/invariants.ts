@@ -8,6 +8,7 @@
  * - the high watermark of a leader never falls within its epoch;
  * - below their high watermarks all replicas hold the same batches, intact, the metadata log included (`committed.ts`);
  * - what is committed of the metadata is on the disks of a majority of the voters, where no power loss can take it (`durable.ts`);
+ * - what a leader of the quorum commits ends in its own epoch (Raft 5.4.2);
  * - what is committed of a partition has been written by all that are in sync;
  * - who begins to lead a partition, and who joins its in-sync replicas, has all of it that is committed;
  * - when acks=all is acknowledged, the high watermark has passed it, and min.insync.replicas have written it, with log.flush.interval.messages=1 for good;
@@ -208,6 +209,7 @@ export class Invariants {
 
   #checkReplica(node: SimNode, life: Life, name: string, key: string, highWatermark: number): void {
     let known = life.readers.get(key);
+    const isKnown = known !== undefined;
     if (known?.highWatermark === highWatermark) return;
     let committed = this.#committed.get(key);
     if (committed === undefined) this.#committed.set(key, (committed = new Committed(name)));
@@ -218,9 +220,17 @@ export class Invariants {
     known.highWatermark = highWatermark;
     const wrong = known.reader.advance(highWatermark);
     if (wrong !== null) this.#fail(wrong);
+    // What a node knew when it began to serve may be of another leader's time.
+    if (key === METADATA && isKnown && known.reader.offset >= highWatermark) this.#checkEpochOfCommit(node, highWatermark, known.reader.leaderEpoch);
     if (highWatermark <= committed.highWatermark) return;
     committed.highWatermark = highWatermark;
     if (key === METADATA) this.#checkDurable(node, highWatermark);
+  }
+
+  #checkEpochOfCommit(node: SimNode, highWatermark: number, ofLast: number): void {
+    const { leaderId, epoch } = quorumLeader(node.broker!);
+    if (leaderId !== node.id || ofLast === epoch || ofLast < 0) return;
+    this.#fail(`node ${node.id} leads the quorum in epoch ${epoch} and takes the metadata up to ${highWatermark} for committed, which end in epoch ${ofLast}`);
   }
 
   #checkDurable(node: SimNode, highWatermark: number): void {
