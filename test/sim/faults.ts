@@ -32,7 +32,7 @@ export interface Cluster {
 }
 
 /** After these a node comes back as one that may have lost data. */
-const UNCLEAN: ReadonlySet<FaultKind> = new Set<FaultKind>(['kill', 'kill all', 'disk full', 'disk error', 'power', 'power in a turn', 'wipe']);
+const UNCLEAN: ReadonlySet<FaultKind> = new Set<FaultKind>(['kill', 'kill all', 'contest', 'disk full', 'disk error', 'power', 'power in a turn', 'wipe']);
 /** And after these it has. */
 const LOSING: ReadonlySet<FaultKind> = new Set<FaultKind>(['power', 'power in a turn', 'wipe', 'disk error']);
 
@@ -61,7 +61,7 @@ export class Faults {
   #apply(fault: Fault): void {
     const { world, network } = this.#cluster;
     // A voter without its disk has forgotten its votes: only one that is no voter may lose everything, and that is the last node if any.
-    const node = fault.kind === 'wipe' ? this.#cluster.nodes.at(-1) : this.#find(fault.kind === 'rolling' ? 'controller' : fault.target);
+    const node = fault.kind === 'wipe' ? this.#cluster.nodes.at(-1) : this.#find(fault.kind === 'rolling' || fault.kind === 'contest' ? 'controller' : fault.target);
     const other = this.#cluster.nodes[(fault.other - 1) % this.#cluster.nodes.length]!;
     if (node === undefined) return;
     if (UNCLEAN.has(fault.kind) && !this.#mayCrash(fault.kind, node)) return;
@@ -74,6 +74,7 @@ export class Faults {
   /** False when it cannot be done now. */
   #perform(fault: Fault, node: SimNode, other: SimNode, world: World, network: SimNetwork): boolean {
     const { ms, choice } = fault;
+    const { nodes } = this.#cluster;
     const later = (call: () => void): void => void world.at(ms, null, 'fault ends', () => this.#healed || call());
     switch (fault.kind) {
       case 'kill':
@@ -132,6 +133,16 @@ export class Faults {
         this.#block([node.address], [other.address], true, true);
         later(() => this.#block([node.address], [other.address], true, false));
         return true;
+      case 'contest': {
+        // Two voters who do not hear each other stand for election, and the third comes back while both ask for its vote.
+        const [one, two] = nodes.filter((each) => each.isVoter && each !== node);
+        if (one === undefined || two === undefined || !node.isAlive) return false;
+        this.#block([one.address], [two.address], true, true);
+        node.kill();
+        this.#restartLater(node, 100 + choice * 600);
+        later(() => this.#block([one.address], [two.address], true, false));
+        return true;
+      }
       case 'apart':
         // The quorum and the clients do not see it: who does not replicate stays in sync until its lag is too long, and may be elected meanwhile.
         this.#part(node, choice < 0.7 ? null : other, true);

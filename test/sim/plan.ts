@@ -13,7 +13,7 @@ export const TOPIC = 'alpha';
 export type Target = number | 'controller' | 'leader' | 'coordinator';
 
 export const FAULT_KINDS = [
-  'kill', 'stop', 'pause', 'power', 'power in a turn', 'kill all', 'isolate', 'one way', 'split', 'apart', 'rolling', 'cut', 'slow way', 'slow disk', 'slow node', 'disk full', 'disk error', 'clock', 'wipe',
+  'kill', 'stop', 'pause', 'power', 'power in a turn', 'kill all', 'isolate', 'one way', 'split', 'contest', 'apart', 'rolling', 'cut', 'slow way', 'slow disk', 'slow node', 'disk full', 'disk error', 'clock', 'wipe',
   'kill client', 'elect', 'move leader', 'reassign', 'create topic', 'delete topic', 'configure',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -59,6 +59,7 @@ const KINDS: { readonly [kind in FaultKind]: { readonly on: number; readonly alo
   'isolate': { on: 0.35, alone: false, msMax: 5000 },
   'one way': { on: 0.3, alone: false, msMax: 5000 },
   'split': { on: 0.3, alone: false, msMax: 5000 },
+  'contest': { on: 0.12, alone: false, msMax: 3000 },
   'apart': { on: 0.25, alone: false, msMax: 5000 },
   'rolling': { on: 0.15, alone: false, msMax: 5000 },
   'cut': { on: 0.3, alone: true, msMax: 0 },

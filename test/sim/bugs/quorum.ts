@@ -22,7 +22,7 @@ export const quorumBugs: readonly Bug[] = [
     about: 'Raft: whoever asks is given the vote, also when somebody else has it (without pre-votes, which keep two from asking at once)',
     changes: [{ file: 'src/quorum/raft-turn.ts', piece: 'if (isWon(state, (turn.state.role as { ballot: Ballot }).ballot)) toCandidate(turn);', replacement: 'toCandidate(turn);' }, { file: 'src/quorum/raft.ts', piece: 'if (election.votedId >= 0) return matches({ id: election.votedId, directoryId: election.votedDirectoryId }, replica);', replacement: 'if (election.votedId >= 0 && matches(replica, replica)) return isUpToDate;' },
       { file: 'src/quorum/raft.ts', piece: 'return preVote && isUpToDate && (!role.hasFetched || role.unreachedMs !== null);', replacement: 'return isUpToDate && (!preVote || !role.hasFetched || role.unreachedMs !== null);' }],
-    kinds: ['kill', 'kill all', 'split', 'slow way', 'rolling'],
+    kinds: ['contest'],
   },
   {
     name: 'votes for a log that is behind',
