@@ -10,6 +10,7 @@
  * - what is committed of the metadata is on the disks of a majority of the voters, where no power loss can take it (`durable.ts`);
  * - what a leader of the quorum commits ends in its own epoch (Raft 5.4.2);
  * - what is committed of a partition has been written by all that are in sync;
+ * - nobody cuts what is committed;
  * - who begins to lead a partition, and who joins its in-sync replicas, has all of it that is committed;
  * - when acks=all is acknowledged, the high watermark has passed it, and min.insync.replicas have written it, with log.flush.interval.messages=1 for good;
  * - nobody is served by a replica that is of an older, or a newer, leader epoch than was named (KIP-320).
@@ -34,6 +35,8 @@ const MIN_IN_SYNC = 2;
 interface Life {
   readonly broker: Broker;
   image: MetadataImage | null;
+  /** Where the logs ended, by topic id and partition. */
+  readonly ends: Map<string, number>;
   readonly readers: Map<string, { readonly reader: ReplicaReader; highWatermark: number }>;
 }
 
@@ -91,7 +94,7 @@ export class Invariants {
       if (node.process?.hasRun !== true) continue;
       node.process.hasRun = false;
       let life = this.#lives.get(node);
-      if (life?.broker !== broker) this.#lives.set(node, (life = { broker, image: null, readers: new Map() }));
+      if (life?.broker !== broker) this.#lives.set(node, (life = { broker, image: null, ends: new Map(), readers: new Map() }));
       this.#checkNode(node, life);
     }
   }
@@ -196,8 +199,17 @@ export class Invariants {
           for (const id of partition.inSyncReplicas) this.#checkWritten(id, name, highWatermark);
         }
       }
-      this.#checkReplica(node, life, name, `${partition.topicId}-${partition.partition}`, highWatermark);
+      const key = `${partition.topicId}-${partition.partition}`;
+      const end = life.ends.get(key) ?? 0;
+      if (writtenEndOffset < end) this.#checkCut(node, name, key, end, writtenEndOffset);
+      if (writtenEndOffset !== end) life.ends.set(key, writtenEndOffset);
+      this.#checkReplica(node, life, name, key, highWatermark);
     }
+  }
+
+  #checkCut(node: SimNode, name: string, key: string, from: number, to: number): void {
+    const committed = this.#committed.get(key)?.highWatermark ?? 0;
+    if (to < committed) this.#fail(`node ${node.id} has cut ${name} from ${from} to ${to}, and ${committed} are committed`);
   }
 
   #checkWritten(id: number, name: string, highWatermark: number): void {
