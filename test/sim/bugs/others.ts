@@ -28,9 +28,9 @@ export const otherBugs: readonly Bug[] = [
     kinds: ['stop', 'power', 'power in a turn', 'kill'],
   },
   {
-    name: 'recovery point before the sync',
-    about: 'the checkpoint says that all is flushed up to the end of the log, so after a power loss a hole in it is taken for rot and kept',
-    changes: [{ file: 'storage/log-directory.ts', piece: '(log) => log.recoveryPoint)', replacement: '(log) => log.writtenEndOffset)' }],
+    name: 'torn end of a log believed',
+    about: 'recovery asks for lengths and not for checksums, so a batch of which a power loss took a part stays in the log',
+    changes: [{ file: 'storage/recovery.ts', piece: 'if (scan.crcMatches()) {\n        const epoch', replacement: 'if (scan.load()) {\n        const epoch' }],
     kinds: ['power', 'power in a turn'],
   },
   {
