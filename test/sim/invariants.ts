@@ -201,15 +201,12 @@ export class Invariants {
       }
       const key = `${partition.topicId}-${partition.partition}`;
       const end = life.ends.get(key) ?? 0;
-      if (writtenEndOffset < end) this.#checkCut(node, name, key, end, writtenEndOffset);
+      // What it took for committed has been found to be so.
+      const known = life.readers.get(key)?.reader.offset ?? 0;
+      if (writtenEndOffset < end && writtenEndOffset < known) this.#fail(`node ${node.id} has cut ${name} from ${end} to ${writtenEndOffset}, and knew that it is committed up to ${known}`);
       if (writtenEndOffset !== end) life.ends.set(key, writtenEndOffset);
       this.#checkReplica(node, life, name, key, highWatermark);
     }
-  }
-
-  #checkCut(node: SimNode, name: string, key: string, from: number, to: number): void {
-    const committed = this.#committed.get(key)?.highWatermark ?? 0;
-    if (to < committed) this.#fail(`node ${node.id} has cut ${name} from ${from} to ${to}, and ${committed} are committed`);
   }
 
   #checkWritten(id: number, name: string, highWatermark: number): void {
