@@ -60,6 +60,13 @@ export function sharedDir(): string | null {
 
 /** Builds the reference when that was not done before; returns its directory with bin/ and libs/. Throws when Java or Maven is missing. */
 export function referenceDir(): string {
+  builtReference ??= buildReference();
+  return builtReference;
+}
+
+let builtReference: string | undefined;
+
+function buildReference(): string {
   const shared = sharedDir();
   if (shared === null) throw new Error('no reference: set OTTLA_SHARED to a directory with reference/setup.sh');
   return execFileSync(join(shared, 'reference/setup.sh'), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
@@ -116,9 +123,10 @@ export function brokerCommand(kind: BrokerKind, config: string): { command: stri
   return { command: [...ottlaCommand(), 'start', '--config', config], version: `ottla ${version} (Node ${process.version})` };
 }
 
-/** Formats the directories of a settings file for the reference, which does not start on empty ones. */
-export async function formatReference(config: string, clusterId: string): Promise<void> {
-  await command(join(referenceDir(), 'bin/kafka-storage.sh'), ['format', '-t', clusterId, '-c', config], { env: SMALL_JVM, timeoutMs: 120_000 });
+/** Formats the directories of a settings file with the tool of a kind; the reference does not start on empty ones. Both tools have the same `options`. */
+export async function formatNode(kind: BrokerKind, config: string, clusterId: string, options: readonly string[] = []): Promise<void> {
+  const [program, ...words] = kind === 'reference' ? [join(referenceDir(), 'bin/kafka-storage.sh')] : ottlaCommand();
+  await command(program!, [...words, 'format', '--cluster-id', clusterId, '--config', config, ...options], { env: SMALL_JVM, timeoutMs: 120_000 });
 }
 
 /** For Java programs that run for seconds: the second compiler and a large heap would only cost time. */
@@ -190,7 +198,7 @@ export async function startBrokerProcess(options: BrokerProcessOptions): Promise
   writeFileSync(config, singleNodeProperties({ port, controllerPort, dataDir, ...(options.settings && { settings: options.settings }) }));
   const { command: words, version } = brokerCommand(kind, config);
   const env: Record<string, string> = kind === 'reference' ? { LOG_DIR: dir, KAFKA_HEAP_OPTS: process.env['KAFKA_HEAP_OPTS'] ?? '-Xmx1g' } : {};
-  if (kind === 'reference' && !existsSync(join(dataDir, 'meta.properties'))) await formatReference(config, newClusterId());
+  if (kind === 'reference' && !existsSync(join(dataDir, 'meta.properties'))) await formatNode(kind, config, newId());
   const startedMs = performance.now();
   const daemon = startDaemon(words, { cwd: dir, logFile, env: { ...env, ...options.env } });
   options.onSpawn?.((signal) => daemon.kill(signal));
@@ -217,8 +225,8 @@ export async function startBrokerProcess(options: BrokerProcessOptions): Promise
   };
 }
 
-/** A cluster id as Kafka's tool makes them: 16 random bytes, base64url, not beginning like an option. */
-export function newClusterId(): string {
+/** The id of a cluster or a directory as Kafka's tool makes them: 16 random bytes, base64url, not beginning like an option. */
+export function newId(): string {
   for (;;) {
     const id = randomBytes(16).toString('base64url');
     if (!id.startsWith('-')) return id;

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  type BrokerKind, type Daemon, brokerCommand, brokersInMetadata, formatReference, freePort, logTail, newClusterId, startDaemon,
+  type BrokerKind, type Daemon, brokerCommand, brokersInMetadata, formatNode, freePort, logTail, newId, startDaemon,
 } from './broker-process.ts';
 
 export type Role = 'broker' | 'controller';
@@ -15,6 +15,8 @@ export interface NodeSpec {
   readonly id: number;
   readonly kind: BrokerKind;
   readonly roles: readonly Role[];
+  /** Whose tool formats its directory. By default ours formats itself when it starts, and the reference by its own tool. */
+  readonly formattedBy?: BrokerKind;
 }
 
 export interface ClusterOptions {
@@ -23,6 +25,11 @@ export interface ClusterOptions {
   readonly dir: string;
   /** Lines name=value for every node's settings file, after the ones that any cluster needs. */
   readonly settings?: readonly string[];
+  /**
+   * The controllers that vote first, and the quorum is dynamic (KIP-853): one is formatted --standalone, several with --initial-controllers, and all other
+   * nodes with --no-initial-controllers. Without it the quorum is static, and all controllers vote.
+   */
+  readonly firstVoters?: readonly number[];
   /** Where a node listens; by default 127.0.0.1. */
   readonly hostOf?: (id: number) => string;
   /** Words before the command that runs a node, such as those that enter a namespace. They must hand over with exec. */
@@ -42,7 +49,6 @@ const ASK_AGAIN_MS = 10;
 
 export class ClusterNode {
   readonly id: number;
-  readonly kind: BrokerKind;
   readonly roles: readonly Role[];
   readonly host: string;
   readonly port: number;
@@ -50,20 +56,22 @@ export class ClusterNode {
   readonly dir: string;
   readonly dataDir: string;
   readonly logFile: string;
-  readonly version: string;
-  readonly #words: readonly string[];
+  readonly config: string;
+  readonly clusterId: string;
+  readonly #prefix: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
   readonly #isClosed: () => boolean;
+  #kind: BrokerKind;
   #daemon: Daemon | null = null;
   isPaused = false;
 
   constructor(options: {
-    spec: NodeSpec; host: string; port: number; controllerPort: number; dir: string; words: readonly string[]; version: string; env: Readonly<Record<string, string>>;
+    spec: NodeSpec; host: string; port: number; controllerPort: number; dir: string; config: string; clusterId: string; prefix: readonly string[]; env: Readonly<Record<string, string>>;
     isClosed: () => boolean;
   }) {
     const { spec, dir } = options;
     this.id = spec.id;
-    this.kind = spec.kind;
+    this.#kind = spec.kind;
     this.roles = spec.roles;
     this.host = options.host;
     this.port = options.port;
@@ -71,10 +79,33 @@ export class ClusterNode {
     this.dir = dir;
     this.dataDir = join(dir, 'data');
     this.logFile = join(dir, 'node.log');
-    this.version = options.version;
-    this.#words = options.words;
+    this.config = options.config;
+    this.clusterId = options.clusterId;
+    this.#prefix = options.prefix;
     this.#env = options.env;
     this.#isClosed = options.isClosed;
+  }
+
+  get kind(): BrokerKind {
+    return this.#kind;
+  }
+
+  /** What a user would call it. */
+  get version(): string {
+    return brokerCommand(this.#kind, this.config).version;
+  }
+
+  /** From its next start on the node is of this kind: the same settings file, the same directory. */
+  becomes(kind: BrokerKind): void {
+    if (this.isRunning) throw new Error(`node ${this.id} runs`);
+    this.#kind = kind;
+  }
+
+  /** Its disk is lost, and another one formatted: by the tool of a kind, with these options. The directory id is another one. */
+  async formatAnew(by: BrokerKind, options: readonly string[]): Promise<void> {
+    if (this.isRunning) throw new Error(`node ${this.id} runs`);
+    rmSync(this.dataDir, { recursive: true, force: true });
+    await formatNode(by, this.config, this.clusterId, options);
   }
 
   get isBroker(): boolean {
@@ -103,7 +134,10 @@ export class ClusterNode {
     if (this.isRunning) throw new Error(`node ${this.id} runs already`);
     if (this.#isClosed()) throw new Error(`node ${this.id} is not started any more: its cluster is closed`);
     this.isPaused = false;
-    this.#daemon = startDaemon(this.#words, { cwd: this.dir, logFile: this.logFile, env: this.#env });
+    const { command } = brokerCommand(this.#kind, this.config);
+    // Ours formats its directory when it starts, in a static quorum.
+    if (this.#kind === 'ottla') command.push('--cluster-id', this.clusterId);
+    this.#daemon = startDaemon([...this.#prefix, ...command], { cwd: this.dir, logFile: this.logFile, env: this.#env });
   }
 
   /** SIGKILL; resolves when the process has gone. */
@@ -157,11 +191,14 @@ export class ClusterProcesses {
   /** Writes the settings files and formats what must be formatted, and starts nothing. */
   static async prepare(options: ClusterOptions): Promise<ClusterProcesses> {
     const { nodes: specs, dir, hostOf = () => '127.0.0.1', prefixOf = () => [], env = {} } = options;
-    const clusterId = newClusterId();
+    const clusterId = newId();
     const places = [],
       closing = { isClosed: false };
     for (const spec of specs) places.push({ spec, host: hostOf(spec.id), port: await freePort(), controllerPort: await freePort() });
-    const voters = places.filter(({ spec }) => spec.roles.includes('controller')).map(({ spec, host, controllerPort }) => `${spec.id}@${host}:${controllerPort}`);
+    const controllers = places.filter(({ spec }) => spec.roles.includes('controller')).map(({ spec, host, controllerPort }) => ({ id: spec.id, address: `${host}:${controllerPort}` }));
+    const { firstVoters } = options;
+    const voters = controllers.filter(({ id }) => firstVoters?.includes(id) !== false).map(({ id, address }) => `${id}@${address}`);
+    const initial = voters.map((voter) => `${voter}:${newId()}`).join(',');
     const brokers = places.filter(({ spec }) => spec.roles.includes('broker')).length;
     const nodes = await Promise.all(places.map(async ({ spec, host, port, controllerPort }) => {
       const home = join(dir, `node${spec.id}`),
@@ -176,7 +213,7 @@ export class ClusterProcesses {
         `process.roles=${spec.roles.join(',')}`,
         `node.id=${spec.id}`,
         'controller.listener.names=CONTROLLER',
-        `controller.quorum.voters=${voters.join(',')}`,
+        firstVoters === undefined ? `controller.quorum.voters=${voters.join(',')}` : `controller.quorum.bootstrap.servers=${controllers.map(({ address }) => address).join(',')}`,
         `listeners=${listeners.join(',')}`,
         ...(isBroker ? [`advertised.listeners=PLAINTEXT://${host}:${port}`] : []),
         'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
@@ -192,12 +229,10 @@ export class ClusterProcesses {
         ...(options.settings ?? []),
         '',
       ].join('\n'));
-      const { command, version } = brokerCommand(spec.kind, config);
-      if (spec.kind === 'reference') await formatReference(config, clusterId);
-      else command.push('--cluster-id', clusterId);
+      const formatter = spec.formattedBy ?? (firstVoters === undefined && spec.kind === 'ottla' ? null : spec.kind);
+      if (formatter !== null) await formatNode(formatter, config, clusterId, firstVoters === undefined ? [] : formatOptions(spec.id, firstVoters, initial));
       return new ClusterNode({
-        spec, host, port, controllerPort, dir: home, version,
-        words: [...prefixOf(spec.id), ...command],
+        spec, host, port, controllerPort, dir: home, config, clusterId, prefix: prefixOf(spec.id),
         env: { LOG_DIR: home, KAFKA_HEAP_OPTS: '-Xmx512m', ...env },
         isClosed: () => closing.isClosed,
       });
@@ -276,4 +311,9 @@ export class ClusterProcesses {
   remove(): void {
     for (const node of this.nodes) rmSync(node.dir, { recursive: true, force: true });
   }
+}
+
+function formatOptions(id: number, firstVoters: readonly number[], initial: string): readonly string[] {
+  if (!firstVoters.includes(id)) return ['--no-initial-controllers'];
+  return firstVoters.length === 1 ? ['--standalone'] : ['--initial-controllers', initial];
 }

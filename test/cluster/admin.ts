@@ -6,7 +6,7 @@
 import type { ClusterNode, ClusterProcesses } from '../../bench/cluster-process.ts';
 import { ErrorCode, KafkaError, errorName } from '../../protocol/errors.ts';
 import {
-  AlterPartitionReassignments, CreateTopics, DescribeQuorum, ElectLeaders, FindCoordinator, ListOffsets, ListPartitionReassignments, Metadata, OffsetFetch,
+  AlterPartitionReassignments, CreateTopics, DescribeQuorum, ElectLeaders, FindCoordinator, IncrementalAlterConfigs, ListOffsets, ListPartitionReassignments, Metadata, OffsetFetch,
 } from '../../protocol/messages/index.ts';
 import type { AnyMessage, Api, Input, Value } from '../../protocol/schema.ts';
 import { type AskOptions, ClientConnection } from '../../src/client/connection.ts';
@@ -27,6 +27,8 @@ export interface QuorumView {
   readonly leaderEpoch: number;
   readonly highWatermark: number;
   readonly voters: readonly number[];
+  /** Of each voter, all zeros in a static quorum. */
+  readonly directoryIds: ReadonlyMap<number, string>;
 }
 
 const METADATA_TOPIC = '__cluster_metadata';
@@ -35,6 +37,9 @@ const PREFERRED = 0;
 const LATEST = -1;
 /** From 10 on it has topic ids. */
 const OFFSET_FETCH_BY_NAME = 9;
+const [TOPIC_RESOURCE, BROKER_RESOURCE] = [2, 4];
+const [SET, UNSET] = [0, 1];
+const SETTING_MS_MAX = 30_000;
 const ASK_AGAIN_MS = 25;
 const REQUEST_TIMEOUT_MS = 3_000;
 
@@ -131,7 +136,7 @@ export class ClusterAdmin {
       again: ({ errorCode, topics }) => errorCode !== ErrorCode.NONE || topics[0]?.partitions[0]?.errorCode !== ErrorCode.NONE || topics[0].partitions[0].leaderId < 0,
     });
     const { leaderId, leaderEpoch, highWatermark, currentVoters } = answer.topics[0]!.partitions[0]!;
-    return { leaderId, leaderEpoch, highWatermark, voters: currentVoters.map((voter) => voter.replicaId) };
+    return { leaderId, leaderEpoch, highWatermark, voters: currentVoters.map(({ replicaId }) => replicaId), directoryIds: new Map(currentVoters.map((voter) => [voter.replicaId, voter.replicaDirectoryId])) };
   }
 
   /** Waits until every partition of the topics is led and all its replicas are in sync, as all running brokers see it. */
@@ -223,6 +228,17 @@ export class ClusterAdmin {
       }
     }
     throw new Error(`${what} are not told after ${timeoutMs} ms: ${trouble}`);
+  }
+
+  /** Sets or, with null, unsets a dynamic setting of a topic, or of a broker, which takes only its own. */
+  async setConfig(of: { readonly broker: number } | { readonly topic: string }, name: string, value: string | null): Promise<void> {
+    const isBroker = 'broker' in of;
+    const resource = { resourceType: isBroker ? BROKER_RESOURCE : TOPIC_RESOURCE, resourceName: isBroker ? String(of.broker) : of.topic, configs: [{ name, configOperation: value === null ? UNSET : SET, value }] };
+    await this.#until(`the setting ${name} of ${resource.resourceName}`, SETTING_MS_MAX, async () => {
+      const input = { resources: [resource], validateOnly: false };
+      const { responses } = await (isBroker ? this.askNode(this.#cluster.node(of.broker), IncrementalAlterConfigs, input) : this.ask(IncrementalAlterConfigs, input));
+      check(responses[0]!.errorCode);
+    });
   }
 
   async reassignmentsLeft(): Promise<number> {

@@ -48,7 +48,7 @@ export interface Running {
   readonly facts: string[];
 }
 
-export type WithClusterOptions = Partial<Pick<ClusterOptions, 'hostOf' | 'prefixOf' | 'nodes'>> & Partial<Pick<LoadOptions, 'partitions' | 'assignments' | 'topicConfigs'>> & {
+export type WithClusterOptions = Partial<Pick<ClusterOptions, 'hostOf' | 'prefixOf' | 'nodes' | 'firstVoters'>> & Partial<Pick<LoadOptions, 'partitions' | 'assignments' | 'topicConfigs'>> & {
   /** Before the first start, when the directories are there. */
   readonly prepared?: (cluster: ClusterProcesses) => Promise<void>;
   readonly settings?: readonly string[];
@@ -73,6 +73,7 @@ export async function withCluster(context: ScenarioContext, options: WithCluster
     settings: [...context.settings, ...(options.settings ?? [])],
     ...(options.hostOf && { hostOf: options.hostOf }),
     ...(options.prefixOf && { prefixOf: options.prefixOf }),
+    ...(options.firstVoters && { firstVoters: options.firstVoters }),
   });
   const admin = new ClusterAdmin(cluster);
   let load: Load | null = null,

@@ -9,19 +9,18 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SMALL_JVM, referenceDir } from '../../bench/broker-process.ts';
 import { command } from '../../bench/command.ts';
-import type { ClusterNode, ClusterProcesses, NodeSpec } from '../../bench/cluster-process.ts';
+import type { ClusterProcesses, NodeSpec } from '../../bench/cluster-process.ts';
 import { TOPIC } from '../crash/writers.ts';
 import { compareMetadata } from '../cluster/replicas.ts';
 import { type Outcome, type Running, type ScenarioContext, withCluster } from '../cluster/scenario.ts';
 import { describeTimes } from '../cluster/times.ts';
 import { sleep } from '../cluster/admin.ts';
+import { electEitherKind } from './quorum.ts';
 
 const PARTITIONS = 6;
-/** How often the active controller is made to go until one of the wanted kind follows. */
-const ELECTIONS_MAX = 12;
-const ELECTED_MS_MAX = 60_000;
 const LED_MS_MAX = 30_000;
 const DUMP_FILES_MAX = 200;
+const DUMP_MS_MAX = 120_000;
 
 export interface MixedOptions {
   readonly nodes: readonly NodeSpec[];
@@ -29,15 +28,20 @@ export interface MixedOptions {
   readonly rounds: number;
 }
 
-export async function mixed(context: ScenarioContext, { nodes, rounds }: MixedOptions): Promise<Outcome> {
+/** Also the metadata logs of all nodes must be the same, and Apache Kafka's dump tool content with what our nodes have left; and what `more` finds in the files. */
+export async function judged(run: (ended: (cluster: ClusterProcesses) => Promise<void>) => Promise<Outcome>, more: (cluster: ClusterProcesses) => readonly string[] = () => []): Promise<Outcome> {
+  const problems: string[] = [];
+  const { violations, facts } = await run(async (cluster) => {
+    problems.push(...compareMetadata(cluster.nodes), ...(await dumped(cluster)), ...more(cluster));
+  });
+  return { facts, violations: [...violations, ...problems] };
+}
+
+export function mixed(context: ScenarioContext, { nodes, rounds }: MixedOptions): Promise<Outcome> {
   const brokers = nodes.filter(({ roles }) => roles.includes('broker')).map(({ id }) => id);
   // Two of three hold each partition at first, so that a reassignment has somewhere to go.
   const assignments = Array.from({ length: PARTITIONS }, (_, partition) => [0, 1].map((step) => brokers[(partition + step) % brokers.length]!));
-  const problems: string[] = [];
-  const ended = async (cluster: ClusterProcesses) => {
-    problems.push(...compareMetadata(cluster.nodes), ...(await dumped(cluster)));
-  };
-  const outcome = await withCluster(context, { nodes, assignments, topicConfigs: { 'min.insync.replicas': '1' }, ended }, async (running) => {
+  return judged((ended) => withCluster(context, { nodes, assignments, topicConfigs: { 'min.insync.replicas': '1' }, ended }, async (running) => {
     for (let round = 1; round <= rounds; round++) {
       await reassignAcross(running, assignments, round, brokers);
       context.say(`round ${round}: reassigned, ${running.load.acknowledged} records acknowledged`);
@@ -47,8 +51,7 @@ export async function mixed(context: ScenarioContext, { nodes, rounds }: MixedOp
       await killInTurn(running);
       context.say(`round ${round}: every node was killed, ${running.load.acknowledged} records acknowledged`);
     }
-  });
-  return { facts: outcome.facts, violations: [...outcome.violations, ...problems] };
+  }));
 }
 
 /** Two replicas become three, and then two others than before. */
@@ -70,8 +73,7 @@ async function reassignAcross({ admin, load, violations }: Running, assignments:
 async function leadInTurn({ admin, load, violations }: Running, brokers: readonly number[]): Promise<void> {
   const partitions = Array.from({ length: PARTITIONS }, (_, partition) => partition);
   for (const id of brokers) {
-    // The same replicas in another order move no data: they make another one the preferred leader.
-    const order = new Map((await admin.partitions(TOPIC)).map(({ partition, replicas }) => [partition, [id, ...replicas.filter((replica) => replica !== id)]] as const));
+    const order = new Map((await admin.partitions(TOPIC)).map(({ partition, replicas }) => [partition, inFront(id, replicas)] as const));
     await admin.reassign(TOPIC, order);
     await admin.reassigned();
     // A node that hangs for longer than its session loses what it leads, and is asked to lead it again.
@@ -86,39 +88,24 @@ async function leadInTurn({ admin, load, violations }: Running, brokers: readonl
   }
 }
 
-/** The active controller is killed until each kind of voter has been active. */
-async function electEitherKind({ cluster, admin, load, violations, facts }: Running): Promise<void> {
-  const wanted = new Set(cluster.nodes.filter((node) => node.isController).map(({ kind }) => kind));
-  const seen = new Map<string, number>();
-  for (let election = 0; election < ELECTIONS_MAX; election++) {
-    const active = cluster.node(await newLeader(admin));
-    seen.set(active.kind, (seen.get(active.kind) ?? 0) + 1);
-    if (wanted.size === 1 && election > 0) break;
-    if (seen.size === wanted.size && election >= wanted.size) break;
-    if (cluster.nodes.filter((node) => node.isController).length === 1) break;
-    await active.kill();
-    await newLeader(admin, active);
-    active.spawn();
-    if (active.isBroker) await cluster.ready([active]);
-    await admin.settled([TOPIC, '__consumer_offsets']);
-    await load.writing(performance.now());
-  }
-  if (seen.size < wanted.size) violations.push(`quorum: of the kinds ${[...wanted].join(', ')} only ${[...seen.keys()].join(', ')} was ever active in ${ELECTIONS_MAX} elections`);
-  facts.push(`active controllers: ${[...seen].map(([kind, times]) => `${kind} ${times} times`).join(', ')}`);
+/** Every broker leads some, so that the death of each is felt. */
+async function leadEvenly(admin: Running['admin'], brokers: readonly number[]): Promise<void> {
+  const views = await admin.partitions(TOPIC);
+  await admin.reassign(TOPIC, new Map(views.map(({ partition, replicas }) => [partition, inFront(brokers[partition % brokers.length]!, replicas)])));
+  await admin.reassigned();
+  await admin.settled([TOPIC]);
+  await admin.electPreferred(TOPIC, views.map(({ partition }) => partition));
 }
 
-/** Waits for an active controller that is not `instead`. */
-async function newLeader(admin: Running['admin'], instead?: ClusterNode): Promise<number> {
-  for (const sinceMs = performance.now(); performance.now() - sinceMs < ELECTED_MS_MAX; await sleep(50)) {
-    const { leaderId } = await admin.quorum();
-    if (leaderId !== instead?.id) return leaderId;
-  }
-  throw new Error(`no active controller but ${instead?.id ?? 'none'} in ${ELECTED_MS_MAX} ms`);
+/** The same replicas in another order move no data: they make another one the preferred leader. */
+function inFront(id: number, replicas: readonly number[]): number[] {
+  return replicas.includes(id) ? [id, ...replicas.filter((replica) => replica !== id)] : [...replicas];
 }
 
 /** kill -9 of each node in turn, the next one when all replicas are in sync again. */
 async function killInTurn({ cluster, admin, load, facts }: Running): Promise<void> {
   const times: number[] = [];
+  await leadEvenly(admin, cluster.brokers.map(({ id }) => id));
   for (const node of cluster.nodes) {
     // A quorum of one that is killed is a cluster without metadata until it is back; nothing is to be measured there.
     const alone = node.isController && cluster.nodes.filter((each) => each.isController).length === 1;
@@ -137,17 +124,23 @@ async function killInTurn({ cluster, admin, load, facts }: Running): Promise<voi
   facts.push(describeTimes('writing again after a node was killed', times));
 }
 
-/** What Apache Kafka's own dump tool says of our nodes' partitions; nothing when all is well. */
+/** What Apache Kafka's own dump tool says of our nodes' partitions and of their metadata; nothing when all is well. */
 async function dumped(cluster: ClusterProcesses): Promise<string[]> {
   const problems: string[] = [];
+  if (!cluster.nodes.some(({ kind }) => kind === 'reference')) return problems;
   for (const node of cluster.nodes.filter(({ kind }) => kind === 'ottla')) {
-    const dirs = readdirSync(node.dataDir, { withFileTypes: true }).filter((entry) => entry.isDirectory() && new RegExp(`^(${TOPIC}|__consumer_offsets)-\\d+$`).test(entry.name));
-    const files = dirs.flatMap(({ name }) => readdirSync(join(node.dataDir, name)).filter((file) => /\.(log|index|timeindex)$/.test(file)).map((file) => join(node.dataDir, name, file))).slice(0, DUMP_FILES_MAX);
-    if (files.length === 0) continue;
-    const { stdout, stderr, status } = await command(join(referenceDir(), 'bin/kafka-dump-log.sh'), ['--deep-iteration', '--files', files.join(',')], { env: SMALL_JVM, anyStatus: true, timeoutMs: 300_000 });
-    const bad = `${stdout}\n${stderr}`.split('\n').filter((line) => /isvalid: false|mismatch|Non-consecutive|Found timestamp|Exception|Index timestamp|Could not|out of order/i.test(line));
-    if (status !== 0) problems.push(`dump: kafka-dump-log ended with ${status} on node ${node.id}: ${stderr.slice(0, 500)}`);
-    problems.push(...bad.slice(0, 5).map((line) => `dump: node ${node.id}: ${line.slice(0, 300)}`));
+    for (const [names, types, options] of [
+      [new RegExp(`^(${TOPIC}|__consumer_offsets)-\\d+$`), /\.(log|index|timeindex)$/, ['--deep-iteration']],
+      [/^__cluster_metadata-0$/, /\.(log|checkpoint)$/, ['--cluster-metadata-decoder']],
+    ] as const) {
+      const dirs = readdirSync(node.dataDir, { withFileTypes: true }).filter((entry) => entry.isDirectory() && names.test(entry.name));
+      const files = dirs.flatMap(({ name }) => readdirSync(join(node.dataDir, name)).filter((file) => types.test(file)).map((file) => join(node.dataDir, name, file))).slice(0, DUMP_FILES_MAX);
+      if (files.length === 0) continue;
+      const { stdout, stderr, status } = await command(join(referenceDir(), 'bin/kafka-dump-log.sh'), [...options, '--files', files.join(',')], { env: SMALL_JVM, anyStatus: true, timeoutMs: DUMP_MS_MAX });
+      const bad = `${stdout}\n${stderr}`.split('\n').filter((line) => /isvalid: false|mismatch|Non-consecutive|Found timestamp|Exception|Index timestamp|Could not|out of order/i.test(line));
+      if (status !== 0) problems.push(`dump: kafka-dump-log ended with ${status} on node ${node.id}: ${stderr.slice(0, 500)}`);
+      problems.push(...bad.slice(0, 5).map((line) => `dump: node ${node.id}: ${line.slice(0, 300)}`));
+    }
   }
   return problems;
 }
