@@ -20,6 +20,7 @@ import type { VoterEndpoint } from './voters.ts';
 export const METADATA_TOPIC = '__cluster_metadata';
 /** How long a leader may keep a fetch that brings nothing (KafkaRaftClient.MAX_FETCH_WAIT_MS). */
 const FETCH_WAIT_MS_MAX = 500;
+const PORT_MAX = 65_535;
 
 /** Kafka asks for no less, so that with a fetch timeout below it an idle quorum elects for ever; here a leader is heard twice in that time. */
 function fetchWaitMs({ fetchTimeoutMs, requestTimeoutMs }: RaftState['config']): number {
@@ -41,6 +42,11 @@ export interface Outgoing {
   read(response: any): RaftAnswer | null;
 }
 
+/** What is believed is told to others, in messages whose ports are narrower than those that it came in: nothing where that cannot be. */
+function soundEndpoint(endpoint: VoterEndpoint): VoterEndpoint[] {
+  return endpoint.host === '' || endpoint.port < 1 || endpoint.port > PORT_MAX ? [] : [endpoint];
+}
+
 export function outgoing(request: RaftRequest, state: RaftState, options: RaftMessageOptions): Outgoing {
   const { clusterId } = options;
   const { nodeId, directoryId, config } = state;
@@ -49,7 +55,7 @@ export function outgoing(request: RaftRequest, state: RaftState, options: RaftMe
   });
   const endpointsOf: EndpointsOf = (leaderId, nodes) => {
     const node = nodes.find((one) => one.nodeId === leaderId);
-    return node === undefined ? [] : [{ name: config.listenerName, host: node.host, port: node.port }];
+    return node === undefined ? [] : soundEndpoint({ name: config.listenerName, host: node.host, port: node.port });
   };
   switch (request.api) {
     case 'vote': {
@@ -198,7 +204,7 @@ function readSnapshotChunk(response: Value<typeof FetchSnapshotResponse>, endpoi
 
 function readUpdateVoter({ errorCode, currentLeader }: Value<typeof UpdateRaftVoterResponse>, listenerName: string): RaftAnswer {
   const { leaderId, leaderEpoch, host, port } = currentLeader;
-  const leaderEndpoints = leaderId >= 0 && host !== '' ? [{ name: listenerName, host, port }] : [];
+  const leaderEndpoints = leaderId >= 0 ? soundEndpoint({ name: listenerName, host, port }) : [];
   return { api: 'updateVoter', error: errorCode as ErrorCode, leaderId, epoch: leaderEpoch, leaderEndpoints };
 }
 
