@@ -25,8 +25,9 @@ export function expiredSegments(log: RetentionView, nowMs: number): readonly Seg
   const { config } = log;
   const breaches: Breach[] = [(_segment, nextBaseOffset) => nextBaseOffset !== undefined && nextBaseOffset <= log.logStartOffset];
   if (deletesByRetention(config.cleanupPolicy)) {
-    let excess = log.segments.sizeBytes - config.retentionBytes;
     if (config.retentionBytes >= 0) {
+      // Without what lies before the log start: that goes anyway, and must not take others with it.
+      let excess = log.segments.from(log.logStartOffset).reduce((bytes, segment) => bytes + segment.sizeBytes, -config.retentionBytes);
       breaches.push((segment) => {
         if (excess < segment.sizeBytes) return false;
         excess -= segment.sizeBytes;

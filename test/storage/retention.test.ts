@@ -24,6 +24,14 @@ describe('retention by size', () => {
     }
   });
 
+  it('does not count what lies before the log start, where a leader that deletes first has moved that of its follower', async () => {
+    const { log } = await filled(35, { retentionBytes: 1500 });
+    log.advanceLogStartOffset(20);
+    log.applyRetention(NOW_MS);
+    expect(bases(log)).toEqual([20, 30]);
+    expect(log.logStartOffset).toBe(20);
+  });
+
   it('leaves alone what is not below the high watermark', async () => {
     const { log } = openLog({ config: { segmentBytes: 1000, retentionMs: -1, retentionBytes: 0 } });
     for (let i = 0; i < 35; i++) accept(log, sizedBatch(100));
