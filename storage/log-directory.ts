@@ -49,6 +49,8 @@ export interface FoundPartition {
 export interface OpenLogOptions {
   readonly config: LogConfig;
   readonly nowMs: number;
+  /** See LoadOptions of recovery.ts. */
+  readonly cutsDamage?: boolean;
 }
 
 export interface CreateLogOptions extends OpenLogOptions {
@@ -221,7 +223,7 @@ export class LogDirectory {
     const { jitter } = this.#options;
     const log = Log.open({
       disk: this.#disk, directory: joinPath(this.path, name), topic, partition, config: options.config, nowMs: options.nowMs,
-      cleanShutdown: this.cleanShutdown, tail: this.#tail, files: this.#files, indexes: this.#indexes, ...state,
+      cleanShutdown: this.cleanShutdown, cutsDamage: options.cutsDamage ?? false, tail: this.#tail, files: this.#files, indexes: this.#indexes, ...state,
       ...(topicId !== undefined && { topicId }), ...(jitter !== undefined && { jitter }),
       // Also of a partition that was found: whoever made it may have been killed, or have stopped without a flush, before its names were durable.
       beforeFirstSync: () => this.#syncPartition(name),

@@ -5,7 +5,8 @@
  * nothing at or beyond `endOffset` and nothing that is not written yet, and is not longer than `maxBytes` unless it is the one batch that
  * `minOneBatch` asks for. It comes from one segment at most when it comes from a file, so it may be shorter than there is data. Where the reader
  * takes a slice of the file instead of bytes, a reader that goes on where it was is given one without waiting.
- * Does not: check the offset against the log start (the caller has, and tells the client), verify checksums (consumers do).
+ * What lay in the file when the log was opened may have rotted while nobody looked: it is read with its checksums until a read has found it sound.
+ * Does not: check the offset against the log start (the caller has, and tells the client), verify checksums of what this process has written (consumers do).
  */
 import { ErrorCode } from '../protocol/errors.ts';
 import { sizeInBytes } from '../protocol/record/batch.ts';
@@ -14,7 +15,7 @@ import { FileSlice } from './file-slice.ts';
 import type { Segment } from './segment.ts';
 import type { SegmentList } from './segment-list.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { hasHeader, HEADER_BYTES, storedBaseOffset, storedLastOffset, storedSize } from './stored-batch.ts';
+import { hasHeader, HEADER_BYTES, storedBaseOffset, storedCrcMatches, storedLastOffset, storedSize } from './stored-batch.ts';
 import { positionOfOffset, type Tail, type TailChunk } from './tail.ts';
 
 export interface ReadOptions {
@@ -54,6 +55,8 @@ export interface ReadableLog {
   readonly writtenEndOffset: number;
   /** Grows whenever bytes in the files are taken away: a read that was under way then is made again. */
   readonly truncations: number;
+  /** Told of a batch that is not what was written; whether it is kept from the reader. */
+  readonly refusesDamage: (segment: Segment, offset: number) => boolean;
 }
 
 /** Small chunks are copied into one buffer: a vectored write of hundreds of small pieces costs more than the copy. */
@@ -135,6 +138,7 @@ function slice(log: ReadableLog, startOffset: number, endOffset: number, { maxBy
   try {
     const end = segment.indexes.batchNotBeyond(Math.min(position + maxBytes, segment.writtenBytes));
     if (end === undefined || end.position - position < SLICE_BYTES_MIN || end.baseOffset > endOffset) return undefined;
+    if (!segment.isVerified(position, end.position - position)) return undefined;
     segment.addHint(end.baseOffset, end.position);
     const bytes = end.position - position;
     return {
@@ -193,14 +197,14 @@ async function readSegment(log: ReadableLog, segment: Segment, startOffset: numb
       const buffer = lent?.subarray(0, length) ?? Buffer.allocUnsafeSlow(length);
       const filled = await file.read(buffer, position);
       // Somebody else has cut the file, or we have: asking again gives no more.
-      if (filled < length) return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+      if (filled < length) return damagedRead(log, segment, startOffset, truncations);
       let at = 0;
       let size = 0;
       // Header by header up to the batch that holds the offset.
       for (; ; at += size) {
         if (!hasHeader(buffer, at, filled)) break;
         size = storedSize(buffer, at);
-        if (size < 0) return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+        if (size < 0) return damagedRead(log, segment, startOffset, truncations);
         if (storedLastOffset(buffer, at) >= startOffset) break;
       }
       if (!hasHeader(buffer, at, filled)) {
@@ -212,12 +216,18 @@ async function readSegment(log: ReadableLog, segment: Segment, startOffset: numb
       if (storedBaseOffset(buffer, at) >= endOffset) return emptyRead(startOffset);
       if (at + size > filled) {
         if (size > options.maxBytes && !options.minOneBatch) return emptyRead(startOffset);
-        if (position + at + size > end) return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+        if (position + at + size > end) return damagedRead(log, segment, startOffset, truncations);
         position += at;
         wanted = Math.max(size, options.maxBytes);
         continue;
       }
       const read = take(buffer, at, filled, startOffset, endOffset, options);
+      const from = position + at;
+      if (from < segment.foundBytes && !segment.isVerified(from, read.bytes)) {
+        const damaged = damagedOffset(read.buffers);
+        if (damaged === null) segment.verified(from, read.bytes);
+        else if (log.truncations === truncations && log.refusesDamage(segment, damaged)) return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+      }
       // A consumer that reads on will ask for just what follows: it saves the search. After a cut something else may lie there.
       if (read.bytes > 0 && log.truncations === truncations) segment.addHint(read.nextOffset, position + at + read.bytes);
       if (lent === undefined || read.bytes === 0) return read;
@@ -230,6 +240,20 @@ async function readSegment(log: ReadableLog, segment: Segment, startOffset: numb
     giveBack(options, lent);
     segment.unpin();
   }
+}
+
+/** No batch lies where one should. Nobody is to blame when the log has been cut meanwhile. */
+function damagedRead(log: ReadableLog, segment: Segment, startOffset: number, truncations: number): LogRead {
+  if (log.truncations === truncations) log.refusesDamage(segment, startOffset);
+  return emptyRead(startOffset, ErrorCode.KAFKA_STORAGE_ERROR);
+}
+
+/** Of the first batch that is not what was written, or null. */
+function damagedOffset(buffers: readonly Buffer[]): number | null {
+  for (const buffer of buffers) {
+    for (let at = 0; at < buffer.length; at += storedSize(buffer, at)) if (!storedCrcMatches(buffer, at)) return storedBaseOffset(buffer, at);
+  }
+  return null;
 }
 
 /** Not from Node's pool, of which it would keep all alive. */

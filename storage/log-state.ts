@@ -40,6 +40,8 @@ export interface LogState {
   namesChanged: boolean;
   failure: StorageError | undefined;
   closed: boolean;
+  /** Told of a batch that is not what was written; whether it is kept from the reader. */
+  readonly refusesDamage: (segment: Segment, offset: number) => boolean;
 }
 
 /** What a log that has failed answers to `flush`, `close` and the like. */

@@ -18,6 +18,7 @@ import { type Disk, DiskError } from './disk.ts';
 import type { EpochEnd, EpochHistory } from './epoch-history.ts';
 import { IndexBudget } from './index-budget.ts';
 import type { LogConfig } from './log-config.ts';
+import { LogDamage } from './log-damage.ts';
 import { findMaxTimestamp, findTimestamp, type FoundOffset } from './log-lookup.ts';
 import { emptyRead, type LogRead, readLog, type ReadOptions } from './log-read.ts';
 import { createSegment, isPassing, type LogState, segmentJitterMs, StorageError } from './log-state.ts';
@@ -48,6 +49,8 @@ export interface LogOptions {
   readonly recoveryPoint: number;
   readonly logStartOffset: number;
   readonly cleanShutdown: boolean;
+  /** See LoadOptions; false by default. */
+  readonly cutsDamage?: boolean;
   readonly nowMs: number;
   readonly tail?: TailBudget;
   readonly files?: OpenFiles;
@@ -99,6 +102,7 @@ export class Log implements LogEvents {
   onRecoveryPointLowered: () => Promise<void> = () => DONE;
   /** So is the log start: a later one in the checkpoint would hide, or throw away, what is appended after the cut. */
   onLogStartLowered: () => Promise<void> = () => DONE;
+  readonly damage = new LogDamage();
 
   readonly #state: LogState;
   readonly #writer: LogWriter;
@@ -117,7 +121,7 @@ export class Log implements LogEvents {
     if (disk.status(directory) === undefined) disk.makeDirectory(directory);
     const loaded = loadLog({
       disk, directory, resources, config, recoveryPoint: options.recoveryPoint, logStartOffset: options.logStartOffset,
-      cleanShutdown: options.cleanShutdown, nowMs, jitterMs: () => segmentJitterMs(config, jitter),
+      cleanShutdown: options.cleanShutdown, cutsDamage: options.cutsDamage ?? false, nowMs, jitterMs: () => segmentJitterMs(config, jitter),
     });
     this.recovery = loaded.report;
     this.#state = {
@@ -127,6 +131,7 @@ export class Log implements LogEvents {
       logStartOffset: loaded.logStartOffset, logEndOffset: loaded.logEndOffset, writtenEndOffset: loaded.logEndOffset,
       recoveryPoint: loaded.recoveryPoint, highWatermark: loaded.logStartOffset, latestEpoch: loaded.epochs.latestEpoch,
       truncations: 0, namesChanged: loaded.unflushedNames, failure: undefined, closed: false,
+      refusesDamage: (segment, offset) => this.damage.refuses(this.#state, segment, offset, this.onRecoveryPointLowered),
     };
     this.#writer = new LogWriter(this.#state, this, { nowMs, beforeFirstSync: options.beforeFirstSync });
   }

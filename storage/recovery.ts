@@ -5,7 +5,7 @@
  * the segment of the recovery point on is checked, and the log is cut where the first one is torn, missing or wrong; what lies behind that is
  * removed first, so that a crash in the middle of recovery is recovered the same way. A second recovery changes nothing.
  * A batch below the recovery point whose bytes have rotted but which sound ones follow is kept, for it was flushed once, and what follows it is good: it
- * is counted in the report, and readers find out by its checksum. Leader epochs, indexes, and the state of producers are made again where their files
+ * is counted in the report, and readers find out by its checksum. Where others have the log (`cutsDamage`) it is cut there instead, and at a hole. Leader epochs, indexes, and the state of producers are made again where their files
  * do not serve.
  * Does not: look into closed segments below the recovery point, or write the directory's checkpoints.
  */
@@ -34,6 +34,8 @@ export interface LoadOptions {
   /** As checkpointed; the first segment may begin later. */
   readonly logStartOffset: number;
   readonly cleanShutdown: boolean;
+  /** Others have all of the log, and nobody counts on this replica: it is cut where it is damaged, to have the rest from them. */
+  readonly cutsDamage: boolean;
   readonly nowMs: number;
   readonly jitterMs: () => number;
 }
@@ -158,7 +160,11 @@ class Loading {
   run(): LoadedLog {
     const { logStartOffset: checkpointed, recoveryPoint } = this.#options;
     // A mark of a clean shutdown can be false (a copied directory): what the end of the log looks like is the better witness.
-    const cleanShutdown = this.#options.cleanShutdown && (this.#segments.count === 0 || this.#segments.active.readEnd().sound);
+    let cleanShutdown = this.#options.cleanShutdown;
+    if (cleanShutdown && this.#segments.count > 0) {
+      const { sound, nextOffset } = this.#segments.active.readEnd();
+      cleanShutdown = sound && nextOffset >= recoveryPoint;
+    }
     if (this.#segments.count > 0 && !cleanShutdown) this.#recover();
     let logEndOffset = this.#segments.count === 0 ? checkpointed : this.#segments.active.readEnd().nextOffset;
     if (this.#segments.count > 0 && logEndOffset < checkpointed) this.#startOver();
@@ -260,7 +266,8 @@ class Loading {
 
   /** Notes all sound batches of a segment anew. `sound` is false when there is something behind them. */
   #recoverSegment(segment: Segment): { sound: boolean; endOffset: number } {
-    const { recoveryPoint } = this.#options;
+    const { recoveryPoint, cutsDamage, config } = this.#options;
+    const hasNoHoles = cutsDamage && !isCompacted(config.cleanupPolicy);
     const txnIndex = new TxnIndex();
     // It may be in the system's memory only, if the process died and the machine did not.
     segment.dirty = true;
@@ -271,12 +278,13 @@ class Loading {
     while (scan.next()) {
       const { buffer, at } = scan;
       if (storedBaseOffset(buffer, at) < endOffset || !segment.indexes.offset.canHold(storedLastOffset(buffer, at))) return { sound: false, endOffset };
+      if (hasNoHoles && storedBaseOffset(buffer, at) > endOffset) return { sound: false, endOffset };
       const lastOffset = scan.lastOffset;
       if (scan.crcMatches()) {
         const epoch = storedLeaderEpoch(scan.buffer, scan.at);
         if (epoch > this.#epochs.latestEpoch) this.#epochs.assign(epoch, storedBaseOffset(scan.buffer, scan.at));
         noteProducer(this.#producers, scan, txnIndex);
-      } else if (lastOffset < recoveryPoint && soundBatchAt(segment, scan.position + scan.sizeBytes, lastOffset)) {
+      } else if (lastOffset < recoveryPoint && !cutsDamage && soundBatchAt(segment, scan.position + scan.sizeBytes, lastOffset)) {
         this.#report.batchesCorrupt++;
       } else {
         return { sound: false, endOffset };

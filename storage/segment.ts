@@ -41,6 +41,10 @@ export class Segment {
   sizeBytes: number;
   /** Bytes handed to the file. */
   writtenBytes: number;
+  /** Bytes that were in the file when it was found, less what was cut. */
+  foundBytes = 0;
+  /** Of these, what has been read and is what was written, from the beginning on. */
+  #verifiedBytes = 0;
   /** Written to since the last sync. */
   dirty = false;
   /** Taken off segmentMs. */
@@ -77,7 +81,9 @@ export class Segment {
 
   /** A segment found on disk. Nothing of it is read yet. */
   static found(resources: SegmentResources, directory: string, sizeBytes: number, options: SegmentOptions): Segment {
-    return new Segment(resources, directory, sizeBytes, options);
+    const segment = new Segment(resources, directory, sizeBytes, options);
+    segment.foundBytes = sizeBytes;
+    return segment;
   }
 
   path(suffix: string): string {
@@ -172,6 +178,16 @@ export class Segment {
     return this.indexes.end();
   }
 
+  /** Whether these bytes are known to be what was written: by this process, or as it found them. */
+  isVerified(position: number, bytes: number): boolean {
+    return position >= this.foundBytes || Math.min(position + bytes, this.foundBytes) <= this.#verifiedBytes;
+  }
+
+  /** Only what follows on what is known is remembered: most readers read on. */
+  verified(position: number, bytes: number): void {
+    if (position <= this.#verifiedBytes) this.#verifiedBytes = Math.max(this.#verifiedBytes, position + bytes);
+  }
+
   // ---- cutting and removing
 
   /** Counts the batches anew, through `noteBatch`, from the beginning of the file. */
@@ -208,6 +224,7 @@ export class Segment {
   cutFile(position: number): void {
     this.file().truncate(position);
     this.writtenBytes = position;
+    this.foundBytes = Math.min(this.foundBytes, position);
     this.dirty = true;
     this.#hints.clear();
   }

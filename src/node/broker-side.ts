@@ -74,7 +74,7 @@ export class BrokerSide {
     this.producerIds = new ProducerIds(() => this.#allocateProducerIds());
     this.replicas = new Replicas({
       runtime, directories: directories.all, nodeId, turn, logger, settings, metrics,
-      peerOf: options.peerOf, controller: options.controllerChannel, brokerEpoch: options.brokerEpoch, onDirectoryFailed: options.onDirectoryFailed, onBug: options.onFatal,
+      peerOf: options.peerOf, controller: options.controllerChannel, brokerEpoch: options.brokerEpoch, onDirectoryFailed: options.onDirectoryFailed, onBug: options.onFatal, onDamaged: options.onFatal,
       onLeadershipChange: (partition, role) => this.#roleChanged(partition, role),
     });
     this.groups = new GroupCoordinator({

@@ -56,6 +56,8 @@ export interface PartitionNode {
   roleChanged(partition: Partition): void;
   /** The disk refused what was appended, and may take the same later. */
   writeRefused?(partition: Partition, error: Error): void;
+  /** What lies on the disk is not what was written. True when others have it. `isNoted`: the next start will look at it. */
+  damaged?(partition: Partition, offset: number, isNoted: boolean): boolean;
   /** Something that cannot be was found: the node must end. Without it the error is thrown where nobody catches it. */
   onBug?(error: unknown): void;
 }
@@ -131,6 +133,8 @@ export class Partition implements TurnOwner, Watched {
     this.#inSync = new InSyncReplicas(options.state);
     this.log.onWritten = (endOffset) => this.#onWritten(endOffset);
     this.log.onWriteFailed = (error, fromOffset) => this.#onWriteFailed(error, fromOffset);
+    this.log.damage.onFound = (offset) => this.#node.damaged?.(this, offset, false) ?? false;
+    this.log.damage.onNoted = (offset) => void this.#node.damaged?.(this, offset, true);
     this.#followers.keep(this.#others());
     if (this.#isChosen) this.#lead(false);
   }

@@ -60,12 +60,22 @@ export interface ReplicasOptions {
   readonly brokerEpoch: () => number;
   /** Something that cannot be was found. */
   readonly onBug?: (error: unknown) => void;
+  /** A replica is damaged that others have: the node must end, and is no more in sync when it comes back. */
+  readonly onDamaged?: (error: Error) => void;
   /** One of `offlineLogDirs` is new. */
   readonly onDirectoryFailed?: () => void;
   /** The replica has begun to lead, in its present leader epoch, or it leads no more. */
   readonly onLeadershipChange?: (partition: Partition, role: ReplicaRole) => void;
   /** Where it counts what comes and goes; by default where nobody looks. */
   readonly metrics?: Metrics;
+}
+
+/** A replica that others rely on is not what was written: this node must come back as one that has lost data. */
+export class DamageError extends Error {
+  constructor(name: string, offset: number) {
+    super(`${name} is damaged at offset ${offset}; a restart takes it from the other replicas`);
+    this.name = 'DamageError';
+  }
 }
 
 export type ReplicaRole = 'leader' | 'follower' | 'none';
@@ -85,6 +95,8 @@ export class Replicas {
   readonly #names = new Map<string, string>();
   /** Partitions whose log could not be opened or made: they answer KAFKA_STORAGE_ERROR. */
   readonly #broken = new Set<string>();
+  /** Partitions of whose damage the operator was told. */
+  readonly #told = new Set<string>();
   readonly #directoryOf = new Map<Log, LogDirectory>();
   readonly #housekeeping: Housekeeping;
   readonly #alterPartitions: AlterPartitions;
@@ -137,6 +149,7 @@ export class Replicas {
       propose: (partition, proposal) => this.#alterPartitions.propose(partition, proposal),
       roleChanged: (partition) => this.#roleChanged(partition),
       writeRefused: (partition, error) => refusedWrites.tell(this.#directoryOf.get(partition.log)!.path, error),
+      damaged: (partition, offset, isNoted) => this.#damaged(partition, offset, isNoted),
       ...(options.onBug !== undefined && { onBug: options.onBug }),
     };
     for (const { logs } of options.directories) logs.onOffline = (error) => this.#directoryFailed(logs, error);
@@ -198,6 +211,7 @@ export class Replicas {
     this.#image = image;
     const { logger, runtime, settings } = this.#options;
     const producerIdExpirationMs = settings().get('producer.id.expiration.ms');
+    let damaged: DamageError | undefined;
     for (const { logs } of this.#options.directories) {
       for (const found of logs.found) {
         const topic = image.topic(found.topic);
@@ -214,12 +228,17 @@ export class Replicas {
         }
         const config = logConfigOf(settings().topic.resolve(image.topicConfig(topic.name)), { producerIdExpirationMs });
         this.#guarded(topic, found.partition, () => {
-          const log = logs.openLog(found, { config, nowMs: runtime.clock.wallMs() });
+          const { nodeId } = this.#options;
+          const isCountedOn = partition.isr.includes(nodeId) || partition.elr.includes(nodeId);
+          const log = logs.openLog(found, { config, nowMs: runtime.clock.wallMs(), cutsDamage: !isCountedOn && partition.leader >= 0 });
+          if (isCountedOn && logs.cleanShutdown && log.recovery.lostFlushed && partition.replicas.length > 1) damaged ??= new DamageError(found.name, log.logEndOffset);
           this.#tellRecovery(found, log);
           this.#add(topic, found.partition, partition, log, logs);
         });
       }
     }
+    // Whoever stopped in order is taken for one that has all it had: as one that has crashed it is not.
+    if (damaged !== undefined) throw damaged;
     for (const topic of image.topics.values()) this.#addMissing(topic, image);
     this.#housekeeping.start();
     this.#watchLag();
@@ -381,6 +400,16 @@ export class Replicas {
     this.#options.logger.error(`${logs.path} is offline, and what it holds: ${error.message}`);
     for (const partition of this.partitions()) if (this.#directoryOf.get(partition.log) === logs) this.#fetchers.place(partition);
     this.#options.onDirectoryFailed?.();
+  }
+
+  /** Where another replica is in sync, it has what rots here. */
+  #damaged({ topic, partition, inSyncReplicas }: Partition, offset: number, isNoted: boolean): boolean {
+    const name = `${topic}-${partition}`;
+    const others = inSyncReplicas.filter((replica) => replica !== this.#options.nodeId);
+    if (isNoted) this.#options.onDamaged?.(new DamageError(name, offset));
+    if (!this.#told.has(name)) this.#options.logger.error(`${name}: offset ${offset} on the disk is not what was written; ${others.length === 0 ? 'no other replica in sync has it' : `brokers ${others.join()} have it`}`);
+    this.#told.add(name);
+    return others.length > 0;
   }
 
   /** A disk that refuses breaks this partition and no other. */

@@ -76,6 +76,8 @@ export class TestBroker {
   readonly node: Node;
   readonly turn: Turn;
   readonly lines: string[] = [];
+  /** Why the node would end. */
+  readonly damaged: Error[] = [];
   image: MetadataImage;
 
   constructor(world: ClusterWorld, id: number, disk: MemoryDisk, settings: Settings, image: MetadataImage) {
@@ -91,6 +93,7 @@ export class TestBroker {
     this.replicas = new Replicas({
       runtime, directories: this.directories, nodeId: id, turn: this.turn, logger: { info: note, warn: note, error: note }, settings: () => settings,
       peerOf: (nodeId, lane) => world.channel(id, nodeId, lane), controller: world.controllerOf(id), brokerEpoch: () => world.epochs.get(id) ?? -1,
+      onDamaged: (error) => void this.damaged.push(error),
       onLeadershipChange: (partition, role) => void world.roles.push(`${id}: ${partition.topic}-${partition.partition} ${role} ${partition.leaderEpoch}`),
     });
     const fetchSessions = new FetchSessions({ slotsMax: 100, evictionMs: 120_000, newId: () => 1 + random.below(0x7fff_ffff) });
