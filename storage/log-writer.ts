@@ -124,16 +124,20 @@ export class LogWriter {
 
   async #writeSegment({ segment, buffers, bytes }: SegmentWrite): Promise<void> {
     const file = segment.file();
-    segment.dirty = true;
-    if (bytes <= SYNCHRONOUS_BYTES_MAX) {
-      file.writeSync(buffers, segment.writtenBytes);
-    } else {
-      segment.handle.pins++;
-      try {
-        await file.write(buffers, segment.writtenBytes);
-      } finally {
-        segment.unpin();
+    try {
+      if (bytes <= SYNCHRONOUS_BYTES_MAX) {
+        file.writeSync(buffers, segment.writtenBytes);
+      } else {
+        segment.handle.pins++;
+        try {
+          await file.write(buffers, segment.writtenBytes);
+        } finally {
+          segment.unpin();
+        }
       }
+    } finally {
+      // Now: a sync that ran meanwhile has not covered it.
+      segment.dirty = true;
     }
     segment.writtenBytes += bytes;
   }
