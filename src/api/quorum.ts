@@ -4,7 +4,7 @@
  * What voters say to each other is served on the listeners of controllers alone: a client's listener does not know Vote. DescribeQuorum and the changes of voters come to
  * brokers too, which pass them on to the active controller. Fetch is served twice: here it is about the metadata log, and nothing else.
  */
-import type { ErrorCode } from '../../protocol/errors.ts';
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts';
 import {
   AddRaftVoter, BeginQuorumEpoch, DescribeQuorum, EndQuorumEpoch, Fetch, FetchSnapshot, RemoveRaftVoter, UpdateRaftVoter, Vote,
 } from '../../protocol/messages/index.ts';
@@ -13,6 +13,14 @@ import { type RequestContext, serve } from './serve.ts';
 
 function how({ apiVersion, connection }: RequestContext): QuorumRequestContext {
   return { apiVersion, listener: connection.listener };
+}
+
+/**
+ * A broker that has passed a request on asks the next controller at NOT_CONTROLLER, and gives its client everything else: also NOT_LEADER_OR_FOLLOWER, which Kafka's admin client
+ * takes for the end where it asked a broker. Seen with a broker of 4.3.1 that had not heard yet of the next leader.
+ */
+function mustLead({ node, isForwarded }: RequestContext): void {
+  if (isForwarded && node.quorum.leader().leaderId !== node.nodeId) throw new KafkaError(ErrorCode.NOT_CONTROLLER);
 }
 
 const failed = (errorCode: ErrorCode) => ({ errorCode, topics: [] });
@@ -51,12 +59,18 @@ export const quorumApis = [
   }),
   serve(AddRaftVoter, '0-1', {
     forward: true,
-    handle: (request, context) => context.node.quorum.requests.addRaftVoter(request),
+    handle(request, context) {
+      mustLead(context);
+      return context.node.quorum.requests.addRaftVoter(request);
+    },
     onError: refused,
   }),
   serve(RemoveRaftVoter, '0', {
     forward: true,
-    handle: (request, context) => context.node.quorum.requests.removeRaftVoter(request),
+    handle(request, context) {
+      mustLead(context);
+      return context.node.quorum.requests.removeRaftVoter(request);
+    },
     onError: refused,
   }),
   serve(UpdateRaftVoter, '0', {
