@@ -51,7 +51,7 @@ export const clusterPart = partOf({
 });
 
 export const mixedPart = partOf({
-  name: 'mixed', script: 'mixed/run.ts', timeoutMs: MIXED_TIMEOUT_MS, words: ({ kind }) => ['--ours', kind, '--rate', '300'],
+  name: 'mixed', script: 'mixed/run.ts', timeoutMs: MIXED_TIMEOUT_MS, words: ({ kind }) => ['--short', '--ours', kind, '--rate', '200'],
   setUp() {
     need('java', 'mvn');
     try {
