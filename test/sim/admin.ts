@@ -81,7 +81,8 @@ export class Admin {
         return errorName(answer.responses[0]!.errorCode);
       }
       default: {
-        const value = String(100_000 + Math.floor(choice * 1_000_000));
+        // More than the largest batch that a producer of the plan makes.
+        const value = String(400_000 + Math.floor(choice * 1_000_000));
         const answer = await connection.request(IncrementalAlterConfigs, { resources: [{ resourceType: 2, resourceName: TOPIC, configs: [{ name: 'max.message.bytes', configOperation: 0, value }] }], validateOnly: false });
         return errorName(answer.responses[0]!.errorCode);
       }
