@@ -4,7 +4,7 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { CompressionTypes, Kafka, type KafkaConfig } from 'kafkajs';
+import { CompressionTypes, type Consumer, Kafka, type KafkaConfig } from 'kafkajs';
 import { ErrorCode } from '../../protocol/errors.ts';
 import type { CommitAttempt, CommitHistory, CommitQuestion } from './commit-history.ts';
 import type { History } from './history.ts';
@@ -236,27 +236,46 @@ export async function startCommitter(
   fail: (error: Error) => void,
   read: (partition: number, offset: number, value: string) => void = () => {},
 ): Promise<{ stop(): Promise<void> }> {
-  const { socketFactory } = new OffsetFrames(TOPIC, listener);
-  const consumer = new Kafka({ ...config, socketFactory, clientId: 'committer' }).consumer({
-    groupId: GROUP,
-    sessionTimeout: SESSION_TIMEOUT_MS,
-    rebalanceTimeout: SESSION_TIMEOUT_MS,
-    heartbeatInterval: 200,
-    maxWaitTimeInMs: 100,
-    retry: { ...config.retry, retries: COMMIT_RETRIES },
-  });
-  consumer.on(consumer.events.CRASH, ({ payload }) => {
-    if (!payload.restart) fail(new Error(`the consumer gave up: ${payload.error.message}`));
-  });
-  await consumer.connect();
-  await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
-  await consumer.run({
-    autoCommit: false,
-    eachBatch: async ({ batch }) => {
-      for (const message of batch.messages) read(batch.partition, Number(message.offset), message.value?.toString() ?? 'null');
-      const next = Number(batch.messages.at(-1)!.offset) + 1;
-      await consumer.commitOffsets([{ topic: TOPIC, partition: batch.partition, offset: String(next) }]);
+  let stopped = false;
+  const start = async (): Promise<Consumer> => {
+    const { socketFactory } = new OffsetFrames(TOPIC, listener);
+    const consumer = new Kafka({ ...config, socketFactory, clientId: 'committer' }).consumer({
+      groupId: GROUP,
+      sessionTimeout: SESSION_TIMEOUT_MS,
+      rebalanceTimeout: SESSION_TIMEOUT_MS,
+      heartbeatInterval: 200,
+      maxWaitTimeInMs: 100,
+      retry: { ...config.retry, retries: COMMIT_RETRIES },
+    });
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      if (payload.restart || stopped) return;
+      if (!isForgotten(payload.error)) return fail(new Error(`the consumer gave up: ${payload.error.message}`));
+      consuming = start();
+      consuming.catch(fail);
+    });
+    await consumer.connect();
+    await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatch: async ({ batch }) => {
+        for (const message of batch.messages) read(batch.partition, Number(message.offset), message.value?.toString() ?? 'null');
+        const next = Number(batch.messages.at(-1)!.offset) + 1;
+        await consumer.commitOffsets([{ topic: TOPIC, partition: batch.partition, offset: String(next) }]);
+      },
+    });
+    return consumer;
+  };
+  let consuming = start();
+  await consuming;
+  return {
+    async stop() {
+      stopped = true;
+      await (await consuming).disconnect();
     },
-  });
-  return { stop: () => consumer.disconnect() };
+  };
+}
+
+/** kafkajs joins anew when it is told that its session has ended, and gives up when that happens while it joins (consumer/runner.js), as it does where a machine stands still for longer than the session. */
+function isForgotten(error: Error & { readonly type?: string; readonly cause?: unknown }): boolean {
+  return error.type === 'UNKNOWN_MEMBER_ID' || (error.cause instanceof Error && isForgotten(error.cause));
 }
