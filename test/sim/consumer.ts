@@ -14,6 +14,9 @@ import type { PartitionLeader, SimClient } from './client.ts';
 import type { Polled } from './history.ts';
 import type { EpochView } from './invariants.ts';
 
+/** Who has to read all of it, over a network of milliseconds, asks for much at a time. */
+const FINAL_BYTES = 1_000_000;
+
 export interface ConsumerOptions {
   readonly topic: string;
   readonly partition: number;
@@ -80,7 +83,7 @@ export class SimConsumer {
       const before = client.invariants.epochOf(leaderId, topic, partition);
       const answer = await connection.request(Fetch, {
         maxWaitMs: client.stopping ? 0 : 250, minBytes: 1, maxBytes: 1_000_000, topics: [{
-          topic, topicId: leader.topicId, partitions: [{ partition, currentLeaderEpoch: leader.leaderEpoch, fetchOffset: this.position, lastFetchedEpoch: this.#lastEpoch, partitionMaxBytes: 4096 }],
+          topic, topicId: leader.topicId, partitions: [{ partition, currentLeaderEpoch: leader.leaderEpoch, fetchOffset: this.position, lastFetchedEpoch: this.#lastEpoch, partitionMaxBytes: final === true ? FINAL_BYTES : 4096 }],
         }], forgottenTopicsData: [],
       });
       const fetched = answer.responses[0]?.partitions[0];

@@ -19,6 +19,7 @@
  */
 import type { Broker } from '../../src/broker.ts';
 import type { MetadataImage, PartitionImage } from '../../src/quorum/image.ts';
+import type { Log } from '../../storage/log.ts';
 import { parseQuorumState, QUORUM_STATE } from '../../storage/quorum-state.ts';
 import { Committed, ReplicaReader } from './committed.ts';
 import { DurableEnd } from './durable.ts';
@@ -35,8 +36,8 @@ const MIN_IN_SYNC = 2;
 interface Life {
   readonly broker: Broker;
   image: MetadataImage | null;
-  /** Where the logs ended, by topic id and partition. */
-  readonly ends: Map<string, number>;
+  /** Where the logs ended, by topic id and partition. A replica that was moved away and back has another log. */
+  readonly ends: Map<string, { readonly log: Log; end: number }>;
   readonly readers: Map<string, { readonly reader: ReplicaReader; highWatermark: number }>;
 }
 
@@ -200,11 +201,13 @@ export class Invariants {
         }
       }
       const key = `${partition.topicId}-${partition.partition}`;
-      const end = life.ends.get(key) ?? 0;
+      let last = life.ends.get(key);
+      if (last?.log !== partition.log) life.ends.set(key, (last = { log: partition.log, end: 0 }));
+      const { end } = last;
       // What it took for committed has been found to be so.
       const known = life.readers.get(key)?.reader.offset ?? 0;
       if (writtenEndOffset < end && writtenEndOffset < known) this.#fail(`node ${node.id} has cut ${name} from ${end} to ${writtenEndOffset}, and knew that it is committed up to ${known}`);
-      if (writtenEndOffset !== end) life.ends.set(key, writtenEndOffset);
+      last.end = writtenEndOffset;
       this.#checkReplica(node, life, name, key, highWatermark);
     }
   }
