@@ -352,6 +352,8 @@ export class Broker implements Node {
       if (leaderId < 0 || line === told) return;
       told = line;
       this.logger.info(line);
+      // A controller finds out at once that a process is gone, once it has heard it: not only after the interval.
+      this.#lifecycle.tellSoon();
     });
   }
 
