@@ -38,11 +38,12 @@ export class Admin {
     const { client } = this;
     const { choice, kind, target } = fault;
     const connection = await (kind === 'configure' && typeof target === 'number' ? client.node(target) : client.any());
-    const partitions = image?.topic(TOPIC)?.partitions ?? [];
+    const topic = target === 'coordinator' ? '__consumer_offsets' : TOPIC;
+    const partitions = image?.topic(topic)?.partitions ?? [];
     const index = Math.floor(choice * partitions.length);
     switch (fault.kind) {
       case 'elect': {
-        const answer = await connection.request(ElectLeaders, { electionType: 0, topicPartitions: choice < 0.5 ? null : [{ topic: TOPIC, partitions: [index] }], timeoutMs: TIMEOUT_MS });
+        const answer = await connection.request(ElectLeaders, { electionType: 0, topicPartitions: choice < 0.5 ? null : [{ topic, partitions: [index] }], timeoutMs: TIMEOUT_MS });
         return errorName(answer.errorCode);
       }
       case 'move leader': {
@@ -50,9 +51,9 @@ export class Admin {
         const replicas = partitions[index]?.replicas ?? [];
         for (let times = 1 + Math.floor(choice * 3.99), at = fault.other; times > 0; times--, at++) {
           const order = replicas.map((_, place) => replicas[(at + place) % replicas.length]!);
-          await connection.request(AlterPartitionReassignments, { timeoutMs: TIMEOUT_MS, topics: [{ name: TOPIC, partitions: [{ partitionIndex: index, replicas: order }] }] });
-          const answer = await connection.request(ElectLeaders, { electionType: 0, topicPartitions: [{ topic: TOPIC, partitions: [index] }], timeoutMs: TIMEOUT_MS });
-          this.client.world.trace(() => `admin: leader of ${TOPIC}-${index} to ${order.join()}: ${errorName(answer.errorCode)}`);
+          await connection.request(AlterPartitionReassignments, { timeoutMs: TIMEOUT_MS, topics: [{ name: topic, partitions: [{ partitionIndex: index, replicas: order }] }] });
+          const answer = await connection.request(ElectLeaders, { electionType: 0, topicPartitions: [{ topic, partitions: [index] }], timeoutMs: TIMEOUT_MS });
+          this.client.world.trace(() => `admin: leader of ${topic}-${index} to ${order.join()}: ${errorName(answer.errorCode)}`);
           if (times > 1) await client.pause(fault.ms);
         }
         return 'moved';
@@ -62,7 +63,7 @@ export class Admin {
         const start = fault.other - 1;
         const replicas = this.#nodeIds.map((_, at) => this.#nodeIds[(start + at) % this.#nodeIds.length]!).slice(0, 3);
         const answer = await connection.request(AlterPartitionReassignments, {
-          timeoutMs: TIMEOUT_MS, topics: [{ name: TOPIC, partitions: [{ partitionIndex: index, replicas: choice < 0.15 ? null : replicas }] }],
+          timeoutMs: TIMEOUT_MS, topics: [{ name: topic, partitions: [{ partitionIndex: index, replicas: choice < 0.15 ? null : replicas }] }],
         });
         return errorName(answer.errorCode !== ErrorCode.NONE ? answer.errorCode : (answer.responses[0]?.partitions[0]?.errorCode ?? 0));
       }

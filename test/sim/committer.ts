@@ -1,6 +1,7 @@
 /**
  * A simulated client that does nothing but commit offsets for a group of its own, each higher than the one before, and ask for them.
- * Promises: one request at a time, an offset of its own for each attempt, all in the history. Does not: join the group, or read what it commits for.
+ * Promises: one request at a time, an offset of its own for each attempt, all in the history. Now and then it goes to whichever coordinator some broker names, as a client does that has just been
+ * started; that may be one whose time is over. Does not: join the group, or read what it commits for.
  */
 import { ErrorCode, errorName } from '../../protocol/errors.ts';
 import { OffsetCommit, OffsetFetch } from '../../protocol/messages/index.ts';
@@ -42,6 +43,7 @@ export class SimCommitter {
   async run(): Promise<void> {
     const client = this.#client;
     while (!client.stopping) {
+      if (client.random.chance(0.3)) this.#coordinator = -1;
       const isFine = client.random.chance(0.6) ? await this.#commit() : await this.#ask();
       if (isFine) this.answered++;
       if (isFine) await client.pause(client.random.next() * this.#options.thinkMs);

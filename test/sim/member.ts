@@ -6,7 +6,7 @@
  * group's leader deals partitions out in turn.
  */
 import { ErrorCode, errorName } from '../../protocol/errors.ts';
-import { Fetch, Heartbeat, JoinGroup, OffsetCommit, OffsetFetch, SyncGroup } from '../../protocol/messages/index.ts';
+import { Fetch, Heartbeat, JoinGroup, LeaveGroup, OffsetCommit, OffsetFetch, SyncGroup } from '../../protocol/messages/index.ts';
 import { isControl, lastOffset } from '../../protocol/record/batch.ts';
 import { nextBatchBytes, recordsAt } from '../../protocol/record/batches.ts';
 import { isLost } from './client.ts';
@@ -30,6 +30,8 @@ export class SimGroup {
 
 const SESSION_MS = 3000;
 const HEARTBEAT_MS = 600;
+/** Of each round. */
+const RESTART_CHANCE = 0.02;
 
 export class SimMember {
   /** Rounds in which it was a member and its heartbeat was taken, since this was last set to 0. */
@@ -56,6 +58,7 @@ export class SimMember {
     const client = this.#client;
     while (!client.stopping) {
       try {
+        if (client.random.chance(RESTART_CHANCE)) await this.#restart();
         if (this.#coordinator < 0) this.#coordinator = await client.coordinator(this.#group.id);
         if (this.#generation < 0) await this.#join();
         if (this.#generation >= 0) await this.#round();
@@ -68,6 +71,18 @@ export class SimMember {
         await client.backOff();
       }
     }
+  }
+
+  /** Another process in its place, which knows nothing; half of them say goodbye first. */
+  async #restart(): Promise<void> {
+    const { random } = this.#client;
+    const [memberId, isMember] = [this.#memberId, this.#generation >= 0];
+    this.#memberId = '';
+    this.#generation = -1;
+    if (!isMember || random.chance(0.5)) return;
+    const connection = await this.#client.broker(this.#coordinator);
+    this.#coordinator = -1;
+    await connection.request(LeaveGroup, { groupId: this.#group.id, memberId: '', members: [{ memberId, groupInstanceId: null, reason: null }] });
   }
 
   async #join(): Promise<void> {
@@ -121,7 +136,7 @@ export class SimMember {
     const least = acknowledged.get(partition) ?? -1;
     const { topicId } = await client.leader(topic, partition);
     const connection = await client.broker(this.#coordinator);
-    const answer = await connection.request(OffsetFetch, { groups: [{ groupId, topics: [{ name: topic, topicId, partitionIndexes: [partition] }] }], requireStable: true });
+    const answer = await connection.request(OffsetFetch, { groups: [{ groupId, topics: [{ name: topic, topicId, partitionIndexes: [partition] }] }], requireStable: client.random.chance(0.5) });
     const group = answer.groups[0]!;
     const found = group.topics[0]?.partitions[0];
     if (!this.#taken('OffsetFetch', group.errorCode !== ErrorCode.NONE ? group.errorCode : (found?.errorCode ?? 0))) return;

@@ -108,7 +108,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     partitions: 1 + random.below(3),
     producers: 1 + random.below(3),
     consumers: 1 + random.below(2),
-    committers: random.below(2),
+    committers: 1 + random.below(2),
     members: random.chance(0.4) ? 1 + random.below(3) : 0,
     settings: settingsOf(random, nodes),
     network: { latencyMs: 0.1 + random.next() ** 3 * 8, cutChance: random.chance(0.3) ? 0.3 : 0.02, lateChance: random.chance(0.3) ? 0.4 : 0.05, ghostChance: random.chance(0.3) ? 0.1 : 0 },
