@@ -7,7 +7,7 @@
  * - the in-sync replicas include the leader, the replicas include the in-sync ones;
  * - the high watermark of a leader never falls within its epoch;
  * - below their high watermarks all replicas hold the same batches, intact, the metadata log included (`committed.ts`);
- * - what is committed of the metadata is on the disks of a majority of the voters, where no power loss can take it (`durable.ts`);
+ * - what is committed of the metadata is on the disks of a majority of the voters, where no power loss can take it (`end-on-disk.ts`);
  * - what a leader of the quorum commits ends in its own epoch (Raft 5.4.2);
  * - what is committed of a partition has been written by all that are in sync;
  * - nobody cuts what is committed;
@@ -22,7 +22,7 @@ import type { MetadataImage, PartitionImage } from '../../src/quorum/image.ts';
 import type { Log } from '../../storage/log.ts';
 import { parseQuorumState, QUORUM_STATE } from '../../storage/quorum-state.ts';
 import { Committed, ReplicaReader } from './committed.ts';
-import { DurableEnd } from './durable.ts';
+import { EndOnDisk } from './end-on-disk.ts';
 import type { Send } from './history.ts';
 import { DATA } from './node.ts';
 import type { SimNode } from './node.ts';
@@ -66,7 +66,8 @@ export class Invariants {
   readonly #leaderWatermarks = new Map<string, number>();
   /** How far each replica has written at most, by node and partition; a node that is down has it still. */
   readonly #ends = new Map<string, number>();
-  readonly #durableEnds = new Map<string, DurableEnd>();
+  readonly #durableEnds = new Map<string, EndOnDisk>();
+  readonly #writtenEnds = new Map<string, EndOnDisk>();
   readonly #syncsEach: boolean;
   /** Of the newest metadata that anybody has shown. */
   newest: MetadataImage | null = null;
@@ -87,13 +88,14 @@ export class Invariants {
     this.#electionsChanged.clear();
     for (const node of this.#nodes) {
       const { broker } = node;
-      if (broker === null) {
-        this.#lives.delete(node);
-        continue;
-      }
+      if (broker === null) this.#lives.delete(node);
       // What has not run has not changed.
       if (node.process?.hasRun !== true) continue;
       node.process.hasRun = false;
+      if (broker === null) {
+        this.#lookAtFiles(node);
+        continue;
+      }
       let life = this.#lives.get(node);
       if (life?.broker !== broker) this.#lives.set(node, (life = { broker, image: null, ends: new Map(), readers: new Map() }));
       this.#checkNode(node, life);
@@ -119,7 +121,7 @@ export class Invariants {
   #durableEnd(node: SimNode, name: string): number {
     const key = `${node.id} ${name}`;
     let end = this.#durableEnds.get(key);
-    if (end === undefined) this.#durableEnds.set(key, (end = new DurableEnd(node.disk, `${DATA}/${name}`)));
+    if (end === undefined) this.#durableEnds.set(key, (end = new EndOnDisk(node.disk, `${DATA}/${name}`, 'durable')));
     return end.offset();
   }
 
@@ -188,8 +190,7 @@ export class Invariants {
     for (const partition of broker.replicas.partitions()) {
       const name = `${partition.topic}-${partition.partition}`;
       const { highWatermark, writtenEndOffset } = partition.log;
-      const place = `${node.id} ${node.wipes} ${name}`;
-      if (writtenEndOffset > (this.#ends.get(place) ?? 0)) this.#ends.set(place, writtenEndOffset);
+      this.#wrote(node, name, writtenEndOffset);
       if (partition.isLeader) {
         const key = `${partition.topicId}-${partition.partition} ${partition.leaderEpoch}`;
         this.#partitionLeader(key, node.id, node.id);
@@ -210,6 +211,22 @@ export class Invariants {
       last.end = writtenEndOffset;
       this.#checkReplica(node, life, name, key, highWatermark);
     }
+  }
+
+  /** A replica follows, and is in sync when the controller says so, before its node has learnt that it serves. */
+  #lookAtFiles(node: SimNode): void {
+    for (const { name } of this.#committed.values()) {
+      if (name === METADATA) continue;
+      const place = `${node.id} ${node.wipes} ${name}`;
+      let end = this.#writtenEnds.get(place);
+      if (end === undefined) this.#writtenEnds.set(place, (end = new EndOnDisk(node.disk, `${DATA}/${name}`, 'written')));
+      this.#wrote(node, name, end.offset());
+    }
+  }
+
+  #wrote(node: SimNode, name: string, end: number): void {
+    const place = `${node.id} ${node.wipes} ${name}`;
+    if (end > (this.#ends.get(place) ?? 0)) this.#ends.set(place, end);
   }
 
   #checkWritten(id: number, name: string, highWatermark: number): void {

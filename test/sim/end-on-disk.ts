@@ -1,5 +1,6 @@
 /**
- * How far the log of one node lies on its disk for good: what a power loss at this moment could not take, whatever the node itself believes.
+ * How far the log of one node lies on its disk, whatever the node itself believes: for good, so that a power loss at this moment could not take it, or as it was
+ * written, which only survives the end of the process.
  *
  * Promises: reads the files, not the node, and each batch once while nothing is cut. Does not: look at checksums; `committed.ts` does.
  */
@@ -9,20 +10,22 @@ import type { SimDisk } from './disk.ts';
 
 const CHUNK_BYTES = 32_768;
 
-export class DurableEnd {
+export class EndOnDisk {
   readonly #disk: SimDisk;
   readonly #directory: string;
+  readonly #kind: 'durable' | 'written';
   #cuts = -1;
   #segment = '';
   #position = 0;
   #offset = 0;
 
-  constructor(disk: SimDisk, directory: string) {
+  constructor(disk: SimDisk, directory: string, kind: 'durable' | 'written') {
     this.#disk = disk;
     this.#directory = directory;
+    this.#kind = kind;
   }
 
-  /** All before this offset is durable; what lies before the first segment is in a snapshot, or was let go. */
+  /** All before this offset is there; what lies before the first segment is in a snapshot, or was let go. */
   offset(): number {
     if (this.#cuts !== this.#disk.cuts) {
       this.#cuts = this.#disk.cuts;
@@ -31,9 +34,9 @@ export class DurableEnd {
     for (;;) {
       const path = `${this.#directory}/${this.#segment}`;
       if (this.#segment === '') return 0;
-      const left = this.#disk.durableBytes(path) - this.#position;
-      if (left > 0 && this.#read(path, left)) continue;
       const sizeBytes = this.#disk.peekSize(path);
+      const left = (this.#kind === 'durable' ? this.#disk.durableBytes(path) : (sizeBytes ?? 0)) - this.#position;
+      if (left > 0 && this.#read(path, left)) continue;
       const next = this.#segments().find((name) => name > this.#segment);
       if (next === undefined || sizeBytes !== this.#position) return this.#offset;
       this.#begin(next);
