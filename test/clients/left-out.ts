@@ -13,7 +13,7 @@ export type Topic = 'admin and configs' | 'groups of the new kinds' | 'transacti
 export const leftOut: Readonly<Record<string, Partial<Readonly<Record<Topic, readonly string[]>>>>> = {
   librdkafka: {
     'admin and configs': [
-      '0011_produce_batch', '0081_admin',
+      '0081_admin',
     ],
     transactions: [
       '0129_fetch_aborted_msgs',
@@ -61,12 +61,10 @@ export const leftOut: Readonly<Record<string, Partial<Readonly<Record<Topic, rea
     ],
   },
   cli: {
-    // The tool that reassigns describes log directories first.
     'admin and configs': [
-      'reassign-generate', 'reassign-execute', 'configs-broker-describe', 'configs-broker-describe-all', 'configs-broker-read-only',
-      'configs-user-quota', 'configs-user-client-quota', 'configs-default-client-quota', 'configs-user-describe', 'configs-user-client-describe',
+      'configs-broker-describe-all', 'configs-user-quota', 'configs-user-client-quota', 'configs-default-client-quota', 'configs-user-describe', 'configs-user-client-describe',
       'configs-client-describe', 'configs-ip', 'configs-ip-describe', 'configs-quota-delete', 'configs-client-metrics-describe', 'client-metrics-list',
-      'delete-records', 'delete-records-beyond', 'delete-records-compacted', 'delete-records-all', 'offsets-after-delete', 'log-dirs', 'log-dirs-missing',
+      'delete-records', 'delete-records-beyond', 'delete-records-compacted', 'delete-records-all', 'offsets-after-delete',
       'groups-reset-dry-run', 'groups-reset-datetime', 'groups-reset-from-file', 'groups-describe-reset',
     ],
     'groups of the new kinds': [
