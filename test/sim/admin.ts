@@ -7,8 +7,10 @@ import { ErrorCode, errorName } from '../../protocol/errors.ts';
 import type { MetadataImage } from '../../src/quorum/image.ts';
 import { isLost } from './client.ts';
 import type { SimClient } from './client.ts';
+import type { SimNode } from './node.ts';
 import { TOPIC } from './plan.ts';
 import type { Fault } from './plan.ts';
+import { changeVoters } from './voters.ts';
 
 const TIMEOUT_MS = 4000;
 
@@ -16,12 +18,12 @@ export class Admin {
   readonly client: SimClient;
   /** Topics whose creation was acknowledged and whose deletion was not asked for. */
   readonly created = new Set<string>();
-  readonly #nodeIds: readonly number[];
+  readonly #nodes: readonly SimNode[];
   #number = 0;
 
-  constructor(client: SimClient, nodeIds: readonly number[]) {
+  constructor(client: SimClient, nodes: readonly SimNode[]) {
     this.client = client;
-    this.#nodeIds = nodeIds;
+    this.#nodes = nodes;
   }
 
   async perform(fault: Fault, image: MetadataImage | null): Promise<void> {
@@ -61,7 +63,7 @@ export class Admin {
       case 'reassign': {
         // Another order, and with a fourth node other members.
         const start = fault.other - 1;
-        const replicas = this.#nodeIds.map((_, at) => this.#nodeIds[(start + at) % this.#nodeIds.length]!).slice(0, 3);
+        const replicas = this.#nodes.map((_, at) => this.#nodes[(start + at) % this.#nodes.length]!.id).slice(0, 3);
         const answer = await connection.request(AlterPartitionReassignments, {
           timeoutMs: TIMEOUT_MS, topics: [{ name: topic, partitions: [{ partitionIndex: index, replicas: choice < 0.15 ? null : replicas }] }],
         });
@@ -81,12 +83,20 @@ export class Admin {
         const answer = await connection.request(DeleteTopics, { topics: [{ name, topicId: 'AAAAAAAAAAAAAAAAAAAAAA' }], timeoutMs: TIMEOUT_MS });
         return errorName(answer.responses[0]!.errorCode);
       }
+      case 'voters':
+        return changeVoters(connection, this.#nodes, fault);
       default: {
         // More than the largest batch that a producer of the plan makes.
-        const value = String(400_000 + Math.floor(choice * 1_000_000));
-        const answer = await connection.request(IncrementalAlterConfigs, { resources: [{ resourceType: 2, resourceName: TOPIC, configs: [{ name: 'max.message.bytes', configOperation: 0, value }] }], validateOnly: false });
+        const config = fault.kind === 'retain' ? retentionOf(choice) : { name: 'max.message.bytes', value: String(400_000 + Math.floor(choice * 1_000_000)) };
+        const answer = await connection.request(IncrementalAlterConfigs, { resources: [{ resourceType: 2, resourceName: TOPIC, configs: [{ ...config, configOperation: 0 }] }], validateOnly: false });
         return errorName(answer.responses[0]!.errorCode);
       }
     }
   }
+}
+
+/** Less than there is, most often; or no limit. */
+function retentionOf(choice: number): { readonly name: string; readonly value: string } {
+  if (choice < 0.5) return { name: 'retention.bytes', value: choice < 0.1 ? '-1' : String(Math.floor(choice * 60_000)) };
+  return { name: 'retention.ms', value: choice > 0.9 ? '-1' : String(500 + Math.floor((choice - 0.5) * 10_000)) };
 }

@@ -84,6 +84,13 @@ describe('histories by hand', () => {
   }
 });
 
+test('what retention has let go before anybody read it is not lost, and what it has left is', () => {
+  const { operations } = new Script().sent('p', 'a', 0).sent('p', 'b', 1).sent('p', 'c', 2).read('r', '2:c').history;
+  const lost = (logStart: number): string[] => check(operations, { complete: true, logStarts: new Map([['t-0', logStart]]) }).map(({ about }) => about);
+  expect(lost(2)).toEqual([]);
+  expect(lost(1)).toEqual(['t-0: b, acknowledged at 1, others were read up to 2']);
+});
+
 /** A log of several producers with unknown outcomes, and readers that read it in pieces: nothing is wrong with it. */
 function generated(random: Seeded): { operations: Operation[]; log: string[] } {
   let now = 0;

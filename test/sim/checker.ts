@@ -27,9 +27,11 @@ export interface Anomaly {
 export interface CheckOptions {
   /** Everything was read in the end, on a healed cluster: what was acknowledged and is not there is gone. */
   readonly complete: boolean;
+  /** By partition: what lies before was let go by retention, and nobody could read it in the end. */
+  readonly logStarts?: ReadonlyMap<string, number>;
 }
 
-export function check(operations: readonly Operation[], { complete }: CheckOptions): Anomaly[] {
+export function check(operations: readonly Operation[], { complete, logStarts }: CheckOptions): Anomaly[] {
   const found: Anomaly[] = [];
   const partitions = new Map<string, Operation[]>();
   const keys = new Map<string, Operation[]>();
@@ -39,12 +41,12 @@ export function check(operations: readonly Operation[], { complete }: CheckOptio
     if (own === undefined) map.set(key, [operation]);
     else own.push(operation);
   }
-  for (const [partition, own] of partitions) checkPartition(partition, own, complete, found);
+  for (const [partition, own] of partitions) checkPartition(partition, own, { complete, logStart: logStarts?.get(partition) ?? 0 }, found);
   for (const [key, own] of keys) checkCommits(key, own, found);
   return found;
 }
 
-function checkPartition(partition: string, operations: readonly Operation[], complete: boolean, found: Anomaly[]): void {
+function checkPartition(partition: string, operations: readonly Operation[], end: { readonly complete: boolean; readonly logStart: number }, found: Anomaly[]): void {
   const report = (name: string, about: string): void => void found.push({ name, about: `${partition}: ${about}` });
   const senders = new Map<string, Send>();
   const offsetOf = new Map<string, number>();
@@ -77,7 +79,7 @@ function checkPartition(partition: string, operations: readonly Operation[], com
       else if (send.outcome === 'fail') report('failed-read', `${value} at ${offset}`);
     }
   }
-  checkSends(operations, { read, highestRead, complete, offsetOf }, report);
+  checkSends(operations, { read, highestRead, ...end, offsetOf }, report);
   checkPolls(operations, valueAt, report);
 }
 
@@ -85,7 +87,7 @@ type Report = (name: string, about: string) => void;
 
 function checkSends(
   operations: readonly Operation[],
-  { read, highestRead, complete, offsetOf }: { read: ReadonlySet<string>; highestRead: number; complete: boolean; offsetOf: ReadonlyMap<string, number> },
+  { read, highestRead, complete, logStart, offsetOf }: { read: ReadonlySet<string>; highestRead: number; complete: boolean; logStart: number; offsetOf: ReadonlyMap<string, number> },
   report: Report,
 ): void {
   const last = new Map<string, { value: string; offset: number }>();
@@ -94,7 +96,8 @@ function checkSends(
     let previous: number | undefined;
     for (const value of operation.values) {
       const offset = offsetOf.get(value);
-      if (operation.outcome === 'ok' && !read.has(value)) {
+      // Without its offset, one that nobody has read may have been let go.
+      if (operation.outcome === 'ok' && !read.has(value) && (offset ?? 0) >= logStart) {
         // Without its offset it may lie beyond all that was read, unless that was everything.
         if (offset !== undefined && offset < highestRead) report('lost-write', `${value}, acknowledged at ${offset}, others were read up to ${highestRead}`);
         else if (complete) report('unseen', `${value}, acknowledged${offset === undefined ? '' : ` at ${offset}`}`);

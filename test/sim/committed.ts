@@ -4,14 +4,16 @@
  * Promises: reads the files of the logs themselves, each batch once in the life of a replica, and tells of a batch that differs, is damaged, or is missing below a
  * high watermark. Does not: read what lies above a high watermark.
  */
-import { baseOffset, crc, lastOffset, partitionLeaderEpoch } from '../../protocol/record/batch.ts';
+import { baseOffset, crc, lastOffset, maxTimestamp, partitionLeaderEpoch } from '../../protocol/record/batch.ts';
 import { isIntact, nextBatchBytes } from '../../protocol/record/batches.ts';
 import type { SimDisk } from './disk.ts';
 
-interface Batch {
+export interface CommittedBatch {
   readonly lastOffset: number;
   readonly crc: number;
   readonly leaderEpoch: number;
+  readonly maxTimestamp: number;
+  readonly sizeBytes: number;
   readonly from: string;
 }
 
@@ -20,17 +22,24 @@ export class Committed {
   readonly name: string;
   /** The highest watermark that any replica has had. */
   highWatermark = 0;
-  readonly #batches = new Map<number, Batch>();
+  readonly #batches = new Map<number, CommittedBatch>();
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  /** Those within [from, to), in order, as far as they are known. */
+  *batches(from: number, to: number): Generator<CommittedBatch> {
+    for (let batch = this.#batches.get(from); batch !== undefined && batch.lastOffset < to; batch = this.#batches.get(batch.lastOffset + 1)) yield batch;
   }
 
   /** What is wrong with a batch of the replica, or null. */
   take(batch: Buffer, replica: string): string | null {
     const offset = baseOffset(batch, 0);
     const known = this.#batches.get(offset);
-    const mine: Batch = { lastOffset: lastOffset(batch, 0), crc: crc(batch, 0), leaderEpoch: partitionLeaderEpoch(batch, 0), from: replica };
+    const mine: CommittedBatch = {
+      lastOffset: lastOffset(batch, 0), crc: crc(batch, 0), leaderEpoch: partitionLeaderEpoch(batch, 0), maxTimestamp: maxTimestamp(batch, 0), sizeBytes: batch.length, from: replica,
+    };
     if (known === undefined) {
       this.#batches.set(offset, mine);
       return null;
@@ -40,7 +49,7 @@ export class Committed {
   }
 }
 
-function show({ lastOffset, crc, leaderEpoch }: Batch): string {
+function show({ lastOffset, crc, leaderEpoch }: CommittedBatch): string {
   return `[to ${lastOffset}, epoch ${leaderEpoch}, crc ${crc.toString(16)}]`;
 }
 
@@ -72,7 +81,11 @@ export class ReplicaReader {
     let chunkBytes = CHUNK_BYTES;
     while (this.offset < highWatermark) {
       const sizeBytes = this.#disk.peekSize(this.#path);
-      if (sizeBytes === null) return null;
+      if (sizeBytes === null) {
+        // Retention has let the segment go, or the replica has begun anew: what is left begins later.
+        if (!this.#open()) return null;
+        continue;
+      }
       const left = Math.max(0, sizeBytes - this.#position);
       const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, left));
       const bytes = chunk.length === 0 ? 0 : this.#disk.peekInto(this.#path, chunk, this.#position);
@@ -116,7 +129,8 @@ export class ReplicaReader {
     const first = this.#segments()[0];
     if (first === undefined) return false;
     this.#segment = first;
-    this.offset = Number(first.slice(0, 20));
+    this.#position = 0;
+    this.offset = Math.max(this.offset, Number(first.slice(0, 20)));
     return true;
   }
 

@@ -2,8 +2,8 @@
  * A simulated consumer of one partition that it has chosen itself: reads from the beginning to the end, and asks after a change of leaders whether what it
  * has read is still there (KIP-320).
  *
- * Promises: what it was given is in the history; a truncation below what it has read, and an offset out of range, are violations, for neither can happen to what
- * was committed. Does not: commit.
+ * Promises: what it was given is in the history; a truncation below what it has read, and an offset out of range where no leader's log has begun later, are violations,
+ * for neither can happen to what was committed. Where retention has let go what it would read next, it goes on where the log begins. Does not: commit.
  */
 import { ErrorCode, errorName } from '../../protocol/errors.ts';
 import { Fetch, ListOffsets, OffsetForLeaderEpoch } from '../../protocol/messages/index.ts';
@@ -20,12 +20,18 @@ const FINAL_BYTES = 1_000_000;
 export interface ConsumerOptions {
   readonly topic: string;
   readonly partition: number;
+  /** The highest log start that a leader has had. */
+  readonly logStart: () => number;
+  /** Whether what this node holds may be damaged: a batch whose checksum is wrong is refused then, and asked for again. */
+  readonly isDamaged: (nodeId: number) => boolean;
   /** Reads everything in the end, on a healed cluster. */
   readonly final?: boolean;
 }
 
 /** How often a poll goes to any of the replicas, not to the leader. */
 const OTHER_REPLICA_CHANCE = 0.15;
+const LATEST = -1;
+const EARLIEST = -2;
 
 const RETRIED = new Set<number>([
   ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.LEADER_NOT_AVAILABLE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.FENCED_LEADER_EPOCH,
@@ -34,6 +40,8 @@ const RETRIED = new Set<number>([
 
 export class SimConsumer {
   position = 0;
+  /** Where it last began to read. */
+  beganAt = 0;
   /** As of the last answer. */
   highWatermark = -1;
   last = '';
@@ -53,6 +61,10 @@ export class SimConsumer {
     return `${this.#client.name} of ${this.#options.topic}-${this.#options.partition}`;
   }
 
+  get partition(): number {
+    return this.#options.partition;
+  }
+
   get isAtEnd(): boolean {
     return this.highWatermark >= 0 && this.position >= this.highWatermark;
   }
@@ -61,7 +73,7 @@ export class SimConsumer {
     const client = this.#client;
     while (!client.stopping) {
       if (!(await this.#poll())) await client.backOff();
-      else await client.pause(client.random.next() * 100);
+      else await client.pause(this.#options.final === true ? 0 : client.random.next() * 100);
     }
   }
 
@@ -94,9 +106,9 @@ export class SimConsumer {
         this.#served('Fetch', leaderId, leader.leaderEpoch, before);
         if (fetched.divergingEpoch.endOffset >= 0) return this.#truncated(`fetched from ${leaderId} in epoch ${leader.leaderEpoch} and was told that epoch ${fetched.divergingEpoch.epoch} ends at ${fetched.divergingEpoch.endOffset}`);
         this.highWatermark = fetched.highWatermark;
-        this.#take(fetched.records);
-        return true;
+        return this.#take(fetched.records, leaderId);
       }
+      if (errorCode === ErrorCode.OFFSET_OUT_OF_RANGE && this.position <= this.#options.logStart()) return this.#beginAnew(connection, leader.leaderEpoch);
       if (!RETRIED.has(errorCode)) client.world.fail(`${this.name} at ${this.position} was told ${errorName(errorCode)} by leader ${leaderId} of epoch ${leader.leaderEpoch}`);
       this.#isOld = true;
       return false;
@@ -124,8 +136,7 @@ export class SimConsumer {
       const fetched = answer.responses[0]?.partitions[0];
       if (answer.errorCode !== ErrorCode.NONE || fetched === undefined || fetched.errorCode !== ErrorCode.NONE) return false;
       this.#served('Fetch', replica, epoch, before);
-      this.#take(fetched.records);
-      return true;
+      return this.#take(fetched.records, replica);
     } catch (error) {
       if (!isLost(error)) throw error;
       client.drop(replica);
@@ -149,24 +160,45 @@ export class SimConsumer {
       this.#isOld = true;
       return false;
     }
+    // Of an epoch that ended where the log begins now nothing is known any more.
+    if (found.leaderEpoch < 0 && this.position <= this.#options.logStart()) return true;
     if (found.endOffset < this.position) return this.#truncated(`asked in epoch ${leaderEpoch} after epoch ${this.#lastEpoch} and was told that epoch ${found.leaderEpoch} ends at ${found.endOffset}`);
     return true;
   }
 
   /** The end of the log that it is told never falls, whoever leads (KIP-207). */
   async #askForEnd(connection: Awaited<ReturnType<SimClient['broker']>>, leaderEpoch: number): Promise<boolean> {
-    const { topic, partition } = this.#options;
-    const answer = await connection.request(ListOffsets, { replicaId: -1, isolationLevel: 0, topics: [{ name: topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: leaderEpoch, timestamp: -1 }] }] });
-    const { errorCode, offset } = answer.topics[0]!.partitions[0]!;
-    this.last = `ListOffsets: ${errorName(errorCode)}`;
-    if (errorCode !== ErrorCode.NONE) {
-      this.#isOld = true;
-      return false;
-    }
+    const offset = await this.#offsetOf(connection, leaderEpoch, LATEST);
+    if (offset === null) return false;
     const least = Math.max(this.#end, this.position);
     if (offset < least) this.#client.world.fail(`${this.name} was told that the log ends at ${offset}, and has read or been told up to ${least}`);
     this.#end = offset;
     return true;
+  }
+
+  /** Retention has let go what comes next: goes on at the earliest that is left. */
+  async #beginAnew(connection: Awaited<ReturnType<SimClient['broker']>>, leaderEpoch: number): Promise<boolean> {
+    const offset = await this.#offsetOf(connection, leaderEpoch, EARLIEST);
+    if (offset === null) return false;
+    const { topic, partition, logStart } = this.#options;
+    const client = this.#client;
+    client.world.trace(() => `${this.name} goes on at ${offset} instead of ${this.position}`);
+    if (offset > logStart()) client.world.fail(`${this.name} was told that the log starts at ${offset}, and no leader's log starts after ${logStart()}`);
+    this.position = offset;
+    this.beganAt = offset;
+    this.#lastEpoch = -1;
+    client.history.seek(`${client.name}/${partition}`, `${topic}-${partition}`);
+    return true;
+  }
+
+  async #offsetOf(connection: Awaited<ReturnType<SimClient['broker']>>, leaderEpoch: number, timestamp: number): Promise<number | null> {
+    const { topic, partition } = this.#options;
+    const answer = await connection.request(ListOffsets, { replicaId: -1, isolationLevel: 0, topics: [{ name: topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: leaderEpoch, timestamp }] }] });
+    const { errorCode, offset } = answer.topics[0]!.partitions[0]!;
+    this.last = `ListOffsets: ${errorName(errorCode)}`;
+    if (errorCode === ErrorCode.NONE) return offset;
+    this.#isOld = true;
+    return null;
   }
 
   #truncated(how: string): boolean {
@@ -174,15 +206,21 @@ export class SimConsumer {
     return false;
   }
 
-  #take(buffer: Buffer | null): void {
-    if (buffer === null) return;
+  /** False when nothing of it could be taken. */
+  #take(buffer: Buffer | null, leaderId: number): boolean {
+    if (buffer === null) return true;
     const client = this.#client;
     const { topic, partition, final = false } = this.#options;
     const polled: Polled[] = [];
     for (let at = 0; at < buffer.length; ) {
       const bytes = nextBatchBytes(buffer, at, buffer.length);
       if (bytes <= 0) break;
-      if (!isIntact(buffer, at)) return client.world.fail(`${this.name} was given a damaged batch at ${this.position}`);
+      if (!isIntact(buffer, at)) {
+        if (!this.#options.isDamaged(leaderId)) client.world.fail(`${this.name} was given a damaged batch at ${this.position} by ${leaderId}`);
+        this.last = `Fetch at ${leaderId}: a damaged batch`;
+        this.#isOld = true;
+        break;
+      }
       if (!isControl(buffer, at)) {
         for (const record of recordsAt(buffer, at)) {
           if (record.offset < this.position) continue;
@@ -195,5 +233,6 @@ export class SimConsumer {
       at += bytes;
     }
     client.history.poll(`${client.name}/${partition}`, `${topic}-${partition}`, polled, { final });
+    return !this.#isOld;
   }
 }

@@ -145,6 +145,31 @@ describe('the disk of a machine', () => {
     expect([...lengths]).toEqual(expect.arrayContaining([1024, 2048]));
   });
 
+  test('is damaged for good: nothing brings back what the file held', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const { disk, file } = await written(seed);
+      disk.overwrite('/d/f', Buffer.from('rot'));
+      expect(disk.peek('/d/f')).toEqual(Buffer.from('rot'));
+      file.writeSync([Buffer.from('ten')], 3);
+      disk.losePower();
+      expect(disk.peek('/d/f')!.subarray(0, 3)).toEqual(Buffer.from('rot'));
+      disk.take('/d/f');
+      disk.losePower();
+      expect(disk.peek('/d/f')).toBeNull();
+    }
+  });
+
+  test('remembers what a file held before it was replaced', () => {
+    const { disk } = machine(1);
+    for (const content of ['old', 'new']) {
+      disk.open('/d/f.tmp', 'create').writeSync([Buffer.from(content)], 0);
+      disk.rename('/d/f.tmp', '/d/f');
+    }
+    expect(disk.peek('/d/f')).toEqual(Buffer.from('new'));
+    expect(disk.before('/d/f')).toEqual(Buffer.from('old'));
+    expect(disk.before('/d/f.tmp')).toBeNull();
+  });
+
   test('cuts the power in the middle of a turn', () => {
     const { disk, process } = machine(1);
     let cuts = 0;

@@ -47,6 +47,7 @@ export class SimDisk implements Disk {
   #pendingNames: NameChange[] = [];
   #contents = new Map<NodeId, Content>();
   #locks: (() => void)[] = [];
+  readonly #before = new Map<string, Buffer>();
   #nextId = ROOT + 1;
   /** Asked before each call: the code that it fails with. */
   fault: (call: DiskCall, path: string) => string | undefined = () => undefined;
@@ -141,11 +142,46 @@ export class SimDisk implements Disk {
   /** Another disk, empty. */
   wipe(): void {
     this.killed();
+    this.cuts++;
+    this.#before.clear();
     this.#live = this.#empty();
     this.#names = new Map([[ROOT, new Map()]]);
     this.#durableNames = new Map([[ROOT, new Map()]]);
     this.#pendingNames = [];
     this.#contents = new Map();
+  }
+
+  /** Something that is done to it by other hands, while nobody uses it. */
+  withoutFaults(call: () => void): void {
+    const { fault } = this;
+    this.fault = () => undefined;
+    call();
+    this.fault = fault;
+  }
+
+  /** Damage: the file holds this from now on, and has always done so. */
+  overwrite(path: string, bytes: Buffer): void {
+    const file = this.#live.open(path, 'update');
+    file.truncate(0);
+    file.writeSync([Buffer.from(bytes)], 0);
+    file.close();
+    const { directory, name } = this.#locate(path);
+    this.#contents.set(this.#names.get(directory)!.get(name)!, { base: Buffer.from(bytes), changes: [], pending: 0 });
+  }
+
+  /** Damage: the file is gone. */
+  take(path: string): void {
+    this.#live.unlink(path);
+    this.#remove(path);
+    for (const change of this.#pendingNames.splice(0)) {
+      for (const one of [change.id, change.to?.directory]) if (one !== undefined && !this.#durableNames.has(one) && this.#names.has(one)) this.#durableNames.set(one, new Map());
+      applyName(this.#durableNames, change);
+    }
+  }
+
+  /** What a file held before it was replaced last; null for one that was not. */
+  before(path: string): Buffer | null {
+    return this.#before.get(path) ?? null;
   }
 
   /** Bytes of a file as its process sees them, whoever asks; null when there is none. */
@@ -337,6 +373,8 @@ export class SimDisk implements Disk {
   rename(from: string, to: string): void {
     this.#call('rename', from);
     const source = this.#locate(from);
+    const replaced = this.peek(to);
+    if (replaced !== null) this.#before.set(to, replaced);
     this.#live.rename(from, to);
     const target = this.#locate(to);
     const id = this.#names.get(source.directory)!.get(source.name)!;

@@ -32,10 +32,15 @@ export class EndOnDisk {
       this.#begin(this.#segments()[0]);
     }
     for (;;) {
-      const path = `${this.#directory}/${this.#segment}`;
       if (this.#segment === '') return 0;
+      const path = `${this.#directory}/${this.#segment}`;
       const sizeBytes = this.#disk.peekSize(path);
-      const left = (this.#kind === 'durable' ? this.#disk.durableBytes(path) : (sizeBytes ?? 0)) - this.#position;
+      if (sizeBytes === null) {
+        // Retention has let the segment go.
+        this.#begin(this.#segments()[0]);
+        continue;
+      }
+      const left = (this.#kind === 'durable' ? this.#disk.durableBytes(path) : sizeBytes) - this.#position;
       if (left > 0 && this.#read(path, left)) continue;
       const next = this.#segments().find((name) => name > this.#segment);
       if (next === undefined || sizeBytes !== this.#position) return this.#offset;

@@ -3,19 +3,23 @@
  *
  * Promises: a fault that takes data away (power, a disk that fails, a wiped one) is left out unless every partition has all its replicas in sync, and until that is so again no other
  * node ends without stopping in order: the controller takes every broker that did for one that has lost data (KIP-966), and min.insync.replicas of 2 promises to survive
- * one of those. Whatever else may come at any time and together. `heal` leaves a world without faults: all nodes up, all
- * ways free, all disks well.
+ * one of those. One whose files were damaged has lost data until it has another disk. Whatever else may come at any time and together. `heal` leaves a world without
+ * faults: all nodes up, all ways free, all disks well but for the damage, which each node finds or never meets.
  * Does not: decide what happens when; the plan has.
  */
+import { DataDirectoryError } from '../../src/data-directories.ts';
+import { MetadataError } from '../../src/quorum/metadata-log.ts';
 import { Seeded } from '../storage/seeded.ts';
+import { damage } from './damage.ts';
 import type { DiskCall } from './disk.ts';
 import { quorumLeader } from './invariants.ts';
 import type { Invariants } from './invariants.ts';
-import { BROKER_PORT } from './node.ts';
+import { BROKER_PORT, CONTROLLER_PORT } from './node.ts';
 import type { SimNode } from './node.ts';
 import type { SimNetwork } from './network.ts';
 import { TOPIC } from './plan.ts';
 import type { Fault, FaultKind, Plan, Target } from './plan.ts';
+import { directoryIdOf, votersOf } from './voters.ts';
 import type { World } from './world.ts';
 
 export interface Cluster {
@@ -32,9 +36,9 @@ export interface Cluster {
 }
 
 /** After these a node comes back as one that may have lost data. */
-const UNCLEAN: ReadonlySet<FaultKind> = new Set<FaultKind>(['kill', 'kill all', 'contest', 'disk full', 'disk error', 'power', 'power in a turn', 'wipe']);
+const UNCLEAN: ReadonlySet<FaultKind> = new Set<FaultKind>(['kill', 'kill all', 'move voter', 'contest', 'disk full', 'disk error', 'power', 'power in a turn', 'wipe', 'damage', 'damage while it runs', 'damage to metadata']);
 /** And after these it has. */
-const LOSING: ReadonlySet<FaultKind> = new Set<FaultKind>(['power', 'power in a turn', 'wipe', 'disk error']);
+const LOSING: ReadonlySet<FaultKind> = new Set<FaultKind>(['power', 'power in a turn', 'wipe', 'disk error', 'damage', 'damage while it runs', 'damage to metadata']);
 
 export class Faults {
   readonly #cluster: Cluster;
@@ -49,7 +53,7 @@ export class Faults {
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
-    for (const node of cluster.nodes) node.onExit = () => this.#restartLater(node, 300);
+    for (const node of cluster.nodes) node.onExit = (error) => this.#exited(node, error);
   }
 
   plan(): void {
@@ -60,8 +64,9 @@ export class Faults {
 
   #apply(fault: Fault): void {
     const { world, network } = this.#cluster;
-    // A voter without its disk has forgotten its votes: only one that is no voter may lose everything, and that is the last node if any.
-    const node = fault.kind === 'wipe' ? this.#cluster.nodes.at(-1) : this.#find(fault.kind === 'rolling' || fault.kind === 'contest' ? 'controller' : fault.target);
+    // A voter without its disk has forgotten its votes: where it keeps its name among the voters, only the last node, which is none, may lose everything.
+    const isLast = fault.kind === 'wipe' && !this.#cluster.plan.dynamicVoters;
+    const node = isLast ? this.#cluster.nodes.at(-1) : this.#find(fault.kind === 'rolling' || fault.kind === 'contest' ? 'controller' : fault.target);
     const other = this.#cluster.nodes[(fault.other - 1) % this.#cluster.nodes.length]!;
     if (node === undefined) return;
     if (UNCLEAN.has(fault.kind) && !this.#mayCrash(fault.kind, node)) return;
@@ -115,9 +120,29 @@ export class Faults {
         node.losePowerAfter(Math.floor(choice * 40), () => world.at(ms, null, 'fault ends', () => node.start()));
         return true;
       case 'wipe':
-        if (node.isVoter || !this.#mayLose(node)) return false;
+        if (!this.#mayForget(node) || !this.#mayLose(node)) return false;
         node.wipe();
         later(() => node.start());
+        return true;
+      case 'damage':
+        // Some find it after a stop in order, when nothing is looked at, some after a crash.
+        if (!this.#mayLose(node)) return false;
+        if (choice < 0.5) void node.stop().then(() => this.#damageAndStart(node, fault));
+        else {
+          node.kill();
+          this.#damageAndStart(node, fault);
+        }
+        return true;
+      case 'damage while it runs':
+        if (!this.#mayLose(node) || !this.#damage(node, fault)) return false;
+        // What this process has written itself it does not look at again: the next one does.
+        later(() => this.#restart(node));
+        return true;
+      case 'damage to metadata':
+        // Who has to be replaced must be one that may be.
+        if (!this.#mayForget(node) || !this.#mayLose(node)) return false;
+        node.kill();
+        this.#damageAndStart(node, fault);
         return true;
       case 'isolate':
         this.#block([node.address], this.#othersOf([node], choice < 0.5), choice < 0.8, true);
@@ -193,6 +218,13 @@ export class Faults {
         });
         return true;
       }
+      case 'move voter':
+        // The others find it by asking where it was: as long as they have not heard of where it is, the quorum must do without it (KIP-853).
+        if (!node.isAlive || this.#hasMoved(node) || !this.#allVotersAreThere(3)) return false;
+        node.kill();
+        node.controllerPort = node.controllerPort === CONTROLLER_PORT ? CONTROLLER_PORT + 1 : CONTROLLER_PORT;
+        later(() => node.start());
+        return true;
       case 'clock':
         // Less than log.message.timestamp.after.max.ms, beyond which records are refused.
         node.clock.offsetMs = Math.floor((choice - 0.5) * 2 * (choice < 0.3 || choice > 0.7 ? 3_000_000 : 5000));
@@ -207,9 +239,40 @@ export class Faults {
       case 'create topic':
       case 'delete topic':
       case 'configure':
+      case 'retain':
+      case 'voters':
         this.#cluster.admin(fault);
         return true;
     }
+  }
+
+  /** A supervisor starts it again. Where it refuses to, since its metadata are damaged, an operator gives it an empty disk: that is what the refusal asks for. */
+  #exited(node: SimNode, error: unknown): void {
+    if (node.isDamaged && (error instanceof MetadataError || error instanceof DataDirectoryError)) {
+      this.#cluster.world.trace(() => `node ${node.id} refuses to start: ${error.message}`);
+      this.done.set('refusals', (this.done.get('refusals') ?? 0) + 1);
+      node.wipe();
+    }
+    this.#restartLater(node, 300);
+  }
+
+  #damageAndStart(node: SimNode, fault: Fault): void {
+    // A stop may take until after the faults.
+    if (!this.#healed) this.#damage(node, fault);
+    this.#restartLater(node, fault.ms);
+  }
+
+  #damage(node: SimNode, { kind, choice }: Fault): boolean {
+    const { world } = this.#cluster;
+    const random = new Seeded(Math.floor(choice * 0x7fff_ffff));
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const done = damage(node.disk, random, { ofMetadata: kind === 'damage to metadata' });
+      if (done === null) continue;
+      node.isDamaged = true;
+      world.trace(() => `DAMAGE to node ${node.id}: ${done}`);
+      return true;
+    }
+    return false;
   }
 
   /** Ends all faults; nodes that are down come back. */
@@ -231,8 +294,14 @@ export class Faults {
       if (node.timers !== null) node.timers.turnMs = 0.2;
       node.resume();
       if (this.#suspects.has(node)) node.reboot();
+      if (node.isDamaged) node.kill();
       if (!node.isAlive) this.#restartLater(node, 100);
     }
+  }
+
+  #restart(node: SimNode): void {
+    node.kill();
+    this.#restartLater(node, 500);
   }
 
   #healDisk(node: SimNode): void {
@@ -314,12 +383,42 @@ export class Faults {
   /** Whether the node may end without stopping in order. */
   #mayCrash(kind: FaultKind, node: SimNode): boolean {
     if (this.#lossOf !== null && this.#isWell()) this.#lossOf = null;
-    return this.#lossOf === null || (this.#lossOf === node && kind !== 'kill all');
+    const lost = this.#lossOf ?? this.#damaged;
+    return lost === null || (lost === node && kind !== 'kill all');
+  }
+
+  /** The one node whose files are damaged: what of it nobody has found yet is as good as lost, however well all looks. */
+  get #damaged(): SimNode | null {
+    return this.#cluster.nodes.find(({ isDamaged }) => isDamaged) ?? null;
+  }
+
+  /** Whether the quorum goes on, without a vote given twice, when the node forgets all: it does not vote, or its next disk does not, and enough others do. */
+  #mayForget(node: SimNode): boolean {
+    const { plan } = this.#cluster;
+    if (!plan.dynamicVoters) return node.id > 3;
+    return !this.#hasMoved() && this.#allVotersAreThere(this.#voters()?.has(node.id) === true ? 3 : 1);
+  }
+
+  /** Some controller besides this one listens elsewhere than in the beginning. */
+  #hasMoved(besides?: SimNode): boolean {
+    return this.#cluster.nodes.some((node) => node !== besides && node.controllerPort !== CONTROLLER_PORT);
+  }
+
+  /** There are at least so many. Those whose disks are gone count among the voters until an operator has taken them out. */
+  #allVotersAreThere(least: number): boolean {
+    const voters = this.#voters();
+    return voters !== null && voters.size >= least && [...voters].every(([id, directory]) => this.#cluster.nodes.some((one) => one.id === id && directoryIdOf(id, one.wipes) === directory));
+  }
+
+  #voters(): ReadonlyMap<number, string> | null {
+    const { nodes } = this.#cluster;
+    const leader = nodes.find(({ broker, id }) => broker !== null && quorumLeader(broker).leaderId === id);
+    return leader === undefined ? null : votersOf(leader.broker!);
   }
 
   /** Whether the data of this node may be lost: every replica of every partition is in sync, as the newest metadata has it and as its brokers are. */
   #mayLose(node: SimNode): boolean {
-    return this.#cluster.plan.nodes >= 3 && node.broker !== null && this.#isWell();
+    return this.#cluster.plan.nodes >= 3 && node.broker !== null && (this.#damaged === null || this.#damaged === node) && this.#isWell();
   }
 
   #isWell(): boolean {

@@ -7,6 +7,7 @@
  * - the in-sync replicas include the leader, the replicas include the in-sync ones;
  * - the high watermark of a leader never falls within its epoch;
  * - below their high watermarks all replicas hold the same batches, intact, the metadata log included (`committed.ts`);
+ * - log starts do not fall, and retention alone moves them (`log-starts.ts`);
  * - what is committed of the metadata is on the disks of a majority of the voters, where no power loss can take it (`end-on-disk.ts`);
  * - what a leader of the quorum commits ends in its own epoch (Raft 5.4.2);
  * - what is committed of a partition has been written by all that are in sync;
@@ -24,8 +25,10 @@ import { parseQuorumState, QUORUM_STATE } from '../../storage/quorum-state.ts';
 import { Committed, ReplicaReader } from './committed.ts';
 import { EndOnDisk } from './end-on-disk.ts';
 import type { Send } from './history.ts';
+import { LogStarts } from './log-starts.ts';
 import { DATA } from './node.ts';
 import type { SimNode } from './node.ts';
+import { directoryIdOf, votersOf } from './voters.ts';
 import type { World } from './world.ts';
 
 const METADATA = '__cluster_metadata-0';
@@ -69,6 +72,9 @@ export class Invariants {
   readonly #durableEnds = new Map<string, EndOnDisk>();
   readonly #writtenEnds = new Map<string, EndOnDisk>();
   readonly #syncsEach: boolean;
+  readonly logStarts = new LogStarts();
+  /** Of a dynamic quorum, when its metadata were committed last. */
+  #votersBefore: ReadonlyMap<number, string> | null = null;
   /** Of the newest metadata that anybody has shown. */
   newest: MetadataImage | null = null;
 
@@ -118,7 +124,9 @@ export class Invariants {
     if (durable < least) this.#fail(`${send.values[0]} was acknowledged at ${send.partition} ${send.baseOffset}, which ${durable} replicas have synced; min.insync.replicas is ${least}`);
   }
 
+  /** A damaged disk has what its node has synced, as far as this goes: it may have been taken for durable before the damage. */
   #durableEnd(node: SimNode, name: string): number {
+    if (node.isDamaged) return Infinity;
     const key = `${node.id} ${name}`;
     let end = this.#durableEnds.get(key);
     if (end === undefined) this.#durableEnds.set(key, (end = new EndOnDisk(node.disk, `${DATA}/${name}`, 'durable')));
@@ -207,9 +215,11 @@ export class Invariants {
       const { end } = last;
       // What it took for committed has been found to be so.
       const known = life.readers.get(key)?.reader.offset ?? 0;
-      if (writtenEndOffset < end && writtenEndOffset < known) this.#fail(`node ${node.id} has cut ${name} from ${end} to ${writtenEndOffset}, and knew that it is committed up to ${known}`);
+      if (!node.isDamaged && writtenEndOffset < end && writtenEndOffset < known) this.#fail(`node ${node.id} has cut ${name} from ${end} to ${writtenEndOffset}, and knew that it is committed up to ${known}`);
       last.end = writtenEndOffset;
       this.#checkReplica(node, life, name, key, highWatermark);
+      const wrong = this.logStarts.check(node, partition, this.#committed.get(key));
+      if (wrong !== null) this.#fail(wrong);
     }
   }
 
@@ -247,7 +257,8 @@ export class Invariants {
       life.readers.set(key, known);
     }
     known.highWatermark = highWatermark;
-    const wrong = known.reader.advance(highWatermark);
+    // What a damaged disk holds is for readers to refuse, and not to be believed.
+    const wrong = node.isDamaged ? null : known.reader.advance(highWatermark);
     if (wrong !== null) this.#fail(wrong);
     // What a node knew when it began to serve may be of another leader's time.
     if (key === METADATA && isKnown && known.reader.offset >= highWatermark) this.#checkEpochOfCommit(node, highWatermark, known.reader.leaderEpoch);
@@ -263,10 +274,26 @@ export class Invariants {
   }
 
   #checkDurable(node: SimNode, highWatermark: number): void {
-    const voters = this.#nodes.filter(({ isVoter }) => isVoter);
-    const ends = voters.map((voter) => this.#durableEnd(voter, METADATA));
-    if (ends.filter((end) => end >= highWatermark).length > voters.length / 2) return;
-    this.#fail(`node ${node.id} takes the metadata up to ${highWatermark} for committed, and on the disks of the voters ${voters.map(({ id }) => id).join()} they are durable up to ${ends.join()}`);
+    const named = node.hasDynamicVoters && node.broker !== null ? votersOf(node.broker) : null;
+    // Who does not lead has heard of it from one that was looked at.
+    if (node.hasDynamicVoters && named === null) return;
+    const before = this.#votersBefore;
+    this.#votersBefore = named;
+    if (this.#isDurable(highWatermark, named)) return;
+    // Voters may have been changed in the very event in which those before were counted.
+    if (named !== null && before !== null && this.#isDurable(highWatermark, before)) return;
+    const voters = this.#votersOf(named);
+    this.#fail(`node ${node.id} takes the metadata up to ${highWatermark} for committed, and on the disks of the voters ${voters.map(({ id }) => id).join()} they are durable up to ${voters.map((voter) => this.#durableEnd(voter, METADATA)).join()}`);
+  }
+
+  /** On the disks of a majority of these voters; null for those of a static quorum. */
+  #isDurable(highWatermark: number, named: ReadonlyMap<number, string> | null): boolean {
+    const voters = this.#votersOf(named);
+    return voters.filter((voter) => this.#durableEnd(voter, METADATA) >= highWatermark).length > (named?.size ?? voters.length) / 2;
+  }
+
+  #votersOf(named: ReadonlyMap<number, string> | null): SimNode[] {
+    return this.#nodes.filter((one) => (named === null ? one.isVoter : named.get(one.id) === directoryIdOf(one.id, one.wipes)));
   }
 
   // ---- metadata

@@ -6,11 +6,11 @@
  * group's leader deals partitions out in turn.
  */
 import { ErrorCode, errorName } from '../../protocol/errors.ts';
-import { Fetch, Heartbeat, JoinGroup, LeaveGroup, OffsetCommit, OffsetFetch, SyncGroup } from '../../protocol/messages/index.ts';
+import { Fetch, Heartbeat, JoinGroup, LeaveGroup, ListOffsets, OffsetCommit, OffsetFetch, SyncGroup } from '../../protocol/messages/index.ts';
 import { isControl, lastOffset } from '../../protocol/record/batch.ts';
-import { nextBatchBytes, recordsAt } from '../../protocol/record/batches.ts';
+import { isIntact, nextBatchBytes, recordsAt } from '../../protocol/record/batches.ts';
 import { isLost } from './client.ts';
-import type { SimClient } from './client.ts';
+import type { PartitionLeader, SimClient } from './client.ts';
 import type { Polled } from './history.ts';
 
 /** What all members of a group know together. */
@@ -28,6 +28,7 @@ export class SimGroup {
   }
 }
 
+const EARLIEST = -2;
 const SESSION_MS = 3000;
 const HEARTBEAT_MS = 600;
 /** Of each round. */
@@ -165,6 +166,11 @@ export class SimMember {
       return false;
     }
     const fetched = answer.responses[0]?.partitions[0];
+    if (fetched?.errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) {
+      // Retention has let it go; whether it may have is for the consumers that have chosen their partitions to find.
+      await this.#beginAtStart(partition, position, leader);
+      return false;
+    }
     if (fetched === undefined || fetched.errorCode !== ErrorCode.NONE) {
       if (fetched !== undefined) await client.leader(topic, partition, true);
       return false;
@@ -174,7 +180,8 @@ export class SimMember {
     const { records } = fetched;
     for (let at = 0; records !== null && at < records.length; ) {
       const bytes = nextBatchBytes(records, at, records.length);
-      if (bytes <= 0) break;
+      // Of a damaged disk; whose it is the consumers look at that have chosen their partitions.
+      if (bytes <= 0 || !isIntact(records, at)) break;
       if (!isControl(records, at)) {
         for (const record of recordsAt(records, at)) {
           const text = record.value?.toString('latin1') ?? '';
@@ -187,6 +194,15 @@ export class SimMember {
     client.history.poll(`${client.name}/${partition}`, `${topic}-${partition}`, polled, { subscribed: true });
     this.#positions.set(partition, end);
     return end > position;
+  }
+
+  async #beginAtStart(partition: number, position: number, { leaderId, leaderEpoch }: PartitionLeader): Promise<void> {
+    const connection = await this.#client.broker(leaderId);
+    const answer = await connection.request(ListOffsets, {
+      replicaId: -1, isolationLevel: 0, topics: [{ name: this.#group.topic, partitions: [{ partitionIndex: partition, currentLeaderEpoch: leaderEpoch, timestamp: EARLIEST }] }],
+    });
+    const { errorCode, offset } = answer.topics[0]!.partitions[0]!;
+    if (errorCode === ErrorCode.NONE) this.#positions.set(partition, Math.max(position, offset));
   }
 
   async #commit(partition: number): Promise<void> {

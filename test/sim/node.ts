@@ -19,6 +19,7 @@ import type { World } from './world.ts';
 export const DATA = '/data';
 /** Where brokers listen for clients and for each other; controllers have another. */
 export const BROKER_PORT = 9092;
+export const CONTROLLER_PORT = 9093;
 const LINES_KEPT = 400;
 
 export interface NodeOptions {
@@ -28,6 +29,8 @@ export interface NodeOptions {
   readonly clusterId: string;
   /** `name=value` */
   readonly settings: readonly string[];
+  /** Whoever gives it a disk formats it; without it the node does that itself. */
+  readonly format?: (node: SimNode) => void;
 }
 
 export class SimNode {
@@ -41,23 +44,29 @@ export class SimNode {
   timers: SimTimers | null = null;
   /** Lives so far. */
   lives = 0;
+  /** Files on this disk were damaged: what it holds need not be what it wrote. */
+  isDamaged = false;
   /** Its disk was wiped so often: what it knew before counts no more. */
   wipes = 0;
   /** The last lines of its log. */
   readonly lines: string[] = [];
   /** The process has ended without having been told to. */
   onExit: (error: unknown) => void = () => {};
+  /** Where its controller listens from its next life on. */
+  controllerPort = CONTROLLER_PORT;
   readonly settings: readonly string[];
+  readonly #format: (node: SimNode) => void;
   readonly #world: World;
   readonly #network: SimNetwork;
   readonly #clusterId: string;
   readonly #random: Seeded;
   readonly #turns: Seeded;
 
-  constructor(world: World, network: SimNetwork, { id, address = addressOf(id), clusterId, settings }: NodeOptions) {
+  constructor(world: World, network: SimNetwork, { id, address = addressOf(id), clusterId, settings, format = () => {} }: NodeOptions) {
     this.id = id;
     this.address = address;
     this.settings = settings;
+    this.#format = format;
     this.#world = world;
     this.#network = network;
     this.#clusterId = clusterId;
@@ -71,6 +80,11 @@ export class SimNode {
     return this.settings.some((setting) => setting.startsWith('process.roles=') && setting.includes('controller'));
   }
 
+  /** Whether voters come and go (KIP-853): then being a controller does not make it one. */
+  get hasDynamicVoters(): boolean {
+    return this.settings.some((setting) => setting.startsWith('controller.quorum.bootstrap.servers='));
+  }
+
   get isAlive(): boolean {
     return this.process !== null;
   }
@@ -78,6 +92,7 @@ export class SimNode {
   /** Starts a process; `broker` is there once it serves. */
   start(): void {
     if (this.process !== null) return;
+    if (this.disk.peekList(DATA).length === 0) this.disk.withoutFaults(() => this.#format(this));
     const process = new Process(`node ${this.id}`);
     const timers = new SimTimers(this.#world, process, this.#turns);
     this.process = process;
@@ -96,7 +111,7 @@ export class SimNode {
     this.#world.at(0, process, 'start', () => {
       this.#say('starts');
       Broker.start({
-        runtime, dataDir: DATA, clusterId: this.#clusterId, logger: this.#logger(), onFatal: failed, settings: Settings.from({ set: this.settings, production: true }),
+        runtime, dataDir: DATA, clusterId: this.#clusterId, logger: this.#logger(), onFatal: failed, settings: Settings.from({ set: this.#settingsNow(), production: true }),
       }).then((broker) => {
         if (process.state === 'dead') return;
         this.#say('serves');
@@ -143,6 +158,7 @@ export class SimNode {
   wipe(): void {
     this.kill();
     this.disk.wipe();
+    this.isDamaged = false;
     this.wipes++;
   }
 
@@ -152,6 +168,12 @@ export class SimNode {
 
   resume(): void {
     if (this.process?.state === 'paused') this.#world.resume(this.process);
+  }
+
+  #settingsNow(): readonly string[] {
+    if (this.controllerPort === CONTROLLER_PORT) return this.settings;
+    const listener = `CONTROLLER://${this.address}:`;
+    return this.settings.map((setting) => setting.replace(`${listener}${CONTROLLER_PORT}`, `${listener}${this.controllerPort}`));
   }
 
   #end(hasPower: boolean): boolean {

@@ -14,7 +14,8 @@ export type Target = number | 'controller' | 'leader' | 'coordinator';
 
 export const FAULT_KINDS = [
   'kill', 'stop', 'pause', 'power', 'power in a turn', 'kill all', 'isolate', 'one way', 'split', 'contest', 'apart', 'rolling', 'cut', 'slow way', 'slow disk', 'slow node', 'disk full', 'disk error', 'clock', 'wipe',
-  'kill client', 'elect', 'move leader', 'reassign', 'create topic', 'delete topic', 'configure',
+  'kill client', 'elect', 'move leader', 'reassign', 'create topic', 'delete topic', 'configure', 'retain', 'voters', 'move voter', 'damage', 'damage while it runs',
+  'damage to metadata',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -33,6 +34,8 @@ export interface Fault {
 export interface Plan {
   readonly seed: number;
   readonly nodes: number;
+  /** The voters of the metadata quorum may change (KIP-853): all nodes are controllers, and the first three vote in the beginning. */
+  readonly dynamicVoters: boolean;
   readonly partitions: number;
   readonly producers: number;
   readonly consumers: number;
@@ -42,14 +45,16 @@ export interface Plan {
   readonly faults: readonly Fault[];
   /** `name=value`, for all nodes. */
   readonly settings: readonly string[];
+  /** The same for the topic that producers and consumers use. */
+  readonly topicConfigs: readonly string[];
   readonly network: { readonly latencyMs: number; readonly cutChance: number; readonly lateChance: number; readonly ghostChance: number };
   readonly thinkMs: number;
   /** Of a record now and then, which makes a batch too large to be written at once; 0 for none. */
   readonly largeBytes: number;
 }
 
-/** How often each kind is on in a run, where it makes sense with one node, and the most that it lasts. */
-const KINDS: { readonly [kind in FaultKind]: { readonly on: number; readonly alone: boolean; readonly msMax: number } } = {
+/** How often each kind is on in a run, where it makes sense with one node, whether voters must be dynamic for it, and the most that it lasts. */
+const KINDS: { readonly [kind in FaultKind]: { readonly on: number; readonly alone: boolean; readonly dynamic?: true; readonly msMax: number } } = {
   'kill': { on: 0.5, alone: true, msMax: 4000 },
   'stop': { on: 0.3, alone: true, msMax: 3000 },
   'pause': { on: 0.35, alone: true, msMax: 5000 },
@@ -69,7 +74,7 @@ const KINDS: { readonly [kind in FaultKind]: { readonly on: number; readonly alo
   'disk full': { on: 0.15, alone: true, msMax: 3000 },
   'disk error': { on: 0.1, alone: false, msMax: 500 },
   'clock': { on: 0.3, alone: true, msMax: 0 },
-  'wipe': { on: 0.1, alone: false, msMax: 2000 },
+  'wipe': { on: 0.2, alone: false, msMax: 2000 },
   'kill client': { on: 0.2, alone: true, msMax: 0 },
   'elect': { on: 0.2, alone: false, msMax: 0 },
   'move leader': { on: 0.2, alone: false, msMax: 300 },
@@ -77,6 +82,12 @@ const KINDS: { readonly [kind in FaultKind]: { readonly on: number; readonly alo
   'create topic': { on: 0.2, alone: true, msMax: 0 },
   'delete topic': { on: 0.15, alone: true, msMax: 0 },
   'configure': { on: 0.15, alone: true, msMax: 0 },
+  'retain': { on: 0.2, alone: true, msMax: 0 },
+  'voters': { on: 0.5, alone: false, dynamic: true, msMax: 0 },
+  'damage': { on: 0.15, alone: false, msMax: 2000 },
+  'damage while it runs': { on: 0.15, alone: false, msMax: 2000 },
+  'damage to metadata': { on: 0.15, alone: false, msMax: 2000 },
+  'move voter': { on: 0.25, alone: false, dynamic: true, msMax: 2000 },
 };
 
 export interface PlanOptions {
@@ -87,10 +98,14 @@ export interface PlanOptions {
 
 export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const random = new Seeded(Math.imul(seed, 0x2545f491) ^ 0x51ed270b);
-  const nodes = options.nodes ?? (random.chance(0.04) ? 1 : random.chance(0.1) ? 4 : 3);
+  const asksForVoters = options.kinds?.some((kind) => KINDS[kind].dynamic) === true;
+  const wouldChange = random.chance(0.3) || asksForVoters;
+  const nodes = options.nodes ?? (random.chance(0.04) && !asksForVoters ? 1 : random.chance(wouldChange ? 0.5 : 0.1) ? 4 : 3);
+  const dynamicVoters = wouldChange && nodes >= 3;
+  const makesSense = (kind: FaultKind): boolean => (nodes > 1 || KINDS[kind].alone) && (dynamicVoters || KINDS[kind].dynamic !== true);
   const safetyMs = 4000 + random.below(8000);
-  const kinds = FAULT_KINDS.filter((kind) => random.chance(KINDS[kind].on) && (nodes > 1 || KINDS[kind].alone));
-  const wanted = options.kinds?.filter((kind) => nodes > 1 || KINDS[kind].alone) ?? kinds;
+  const kinds = FAULT_KINDS.filter((kind) => random.chance(KINDS[kind].on) && makesSense(kind));
+  const wanted = options.kinds?.filter(makesSense) ?? kinds;
   // Whoever asks for some kinds looks for something.
   const count = wanted.length === 0 ? 0 : options.kinds === undefined ? 1 + random.below(9) : 6 + random.below(10);
   const faults: Fault[] = [];
@@ -103,17 +118,19 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     });
   }
   faults.sort((a, b) => a.atMs - b.atMs);
+  const largeBytes = random.chance(0.15) ? 66_000 + random.below(40_000) : 0;
   return {
-    seed, nodes, safetyMs, faults,
+    seed, nodes, dynamicVoters, safetyMs, faults,
     partitions: 1 + random.below(3),
     producers: 1 + random.below(3),
     consumers: 1 + random.below(2),
     committers: 1 + random.below(2),
     members: random.chance(0.4) ? 1 + random.below(3) : 0,
-    settings: settingsOf(random, nodes),
+    settings: [...settingsOf(random, nodes), ...(dynamicVoters && random.chance(0.2) ? ['controller.quorum.auto.join.enable=true'] : [])],
+    topicConfigs: topicConfigsOf(random, { mayRetain: wanted.includes('retain'), largeBytes }),
     network: { latencyMs: 0.1 + random.next() ** 3 * 8, cutChance: random.chance(0.3) ? 0.3 : 0.02, lateChance: random.chance(0.3) ? 0.4 : 0.05, ghostChance: random.chance(0.3) ? 0.1 : 0 },
     thinkMs: 20 + random.below(300),
-    largeBytes: random.chance(0.15) ? 66_000 + random.below(40_000) : 0,
+    largeBytes,
   };
 }
 
@@ -121,7 +138,7 @@ function settingsOf(random: Seeded, nodes: number): string[] {
   const replicas = Math.min(nodes, 3);
   const settings: string[] = [
     `default.replication.factor=${replicas}`, `min.insync.replicas=${Math.min(2, replicas)}`, `offsets.topic.replication.factor=${replicas}`,
-    'offsets.topic.num.partitions=1', 'group.initial.rebalance.delay.ms=0', 'group.min.session.timeout.ms=1000',
+    'offsets.topic.num.partitions=1', 'log.retention.check.interval.ms=700', 'group.initial.rebalance.delay.ms=0', 'group.min.session.timeout.ms=1000',
     `log.index.size.max.bytes=${65_536}`, 'log.segment.delete.delay.ms=500',
     `replica.lag.time.max.ms=${1500 + random.below(4000)}`, `replica.fetch.wait.max.ms=${100 + random.below(400)}`, 'replica.fetch.backoff.ms=200',
     `broker.session.timeout.ms=${1500 + random.below(3000)}`, 'broker.heartbeat.interval.ms=400',
@@ -134,6 +151,18 @@ function settingsOf(random: Seeded, nodes: number): string[] {
   if (random.chance(0.3)) settings.push(`log.roll.ms=${1000 + random.below(3000)}`);
   if (random.chance(0.2)) settings.push('log.flush.interval.messages=1');
   if (random.chance(0.3)) settings.push(`metadata.log.max.record.bytes.between.snapshots=${1000 + random.below(5000)}`);
+  // Whoever was away for a while then finds the log trimmed, and has to fetch a snapshot.
+  if (random.chance(0.3)) settings.push(`internal.metadata.log.segment.bytes=${500 + random.below(3000)}`, `metadata.max.retention.bytes=${2000 + random.below(10_000)}`);
   if (random.chance(0.3)) settings.push('auto.leader.rebalance.enable=true', 'leader.imbalance.check.interval.seconds=2');
   return settings;
+}
+
+/** Small segments, so that there are some to be let go; what retention keeps is so much that most runs keep all until a fault says otherwise. */
+function topicConfigsOf(random: Seeded, { mayRetain, largeBytes }: { readonly mayRetain: boolean; readonly largeBytes: number }): string[] {
+  if (!mayRetain && !random.chance(0.3)) return [];
+  // A batch that does not fit into a segment is refused: the largest has three records of up to 2500 bytes, or of the large ones.
+  const configs = [`internal.segment.bytes=${4 * largeBytes + 8000 + random.below(8000)}`];
+  if (mayRetain && random.chance(0.3)) configs.push(`retention.bytes=${5000 + random.below(60_000)}`);
+  if (mayRetain && random.chance(0.2)) configs.push(`retention.ms=${1000 + random.below(6000)}`);
+  return configs;
 }

@@ -11,20 +11,21 @@ import { check } from './checker.ts';
 import { isLost, SimClient } from './client.ts';
 import { SimCommitter } from './committer.ts';
 import { SimConsumer } from './consumer.ts';
+import type { ConsumerOptions } from './consumer.ts';
 import { Faults } from './faults.ts';
 import type { Cluster } from './faults.ts';
 import { History } from './history.ts';
 import { Invariants, quorumLeader } from './invariants.ts';
 import { SimGroup, SimMember } from './member.ts';
 import { SimNetwork } from './network.ts';
-import { addressOf, BROKER_PORT, SimNode } from './node.ts';
+import { addressOf, BROKER_PORT, CONTROLLER_PORT, SimNode } from './node.ts';
 import { TOPIC } from './plan.ts';
 import type { Fault, Plan } from './plan.ts';
 import { SimProducer } from './producer.ts';
+import { formatVoter } from './voters.ts';
 import { World } from './world.ts';
 
 const CLUSTER_ID = 'mf1aHZOZRh-ZUFscZonG_A';
-const CONTROLLER_PORT = 9093;
 /** A cluster without faults must be up by then, and a healed one at rest. */
 const START_MS_MAX = 30_000;
 const CONVERGE_MS_MAX = 60_000;
@@ -74,6 +75,8 @@ class Simulation implements Cluster {
   readonly #askers: { readonly name: string; readonly last: string; answered: number }[] = [];
   #admin: Admin | null = null;
   #clientsMade = 0;
+  /** Where those who read everything in the end began, by partition. */
+  readonly #readFrom = new Map<string, number>();
 
   constructor(plan: Plan, { traceTo }: SimulationOptions) {
     this.plan = plan;
@@ -84,7 +87,9 @@ class Simulation implements Cluster {
     this.network.cutChance = plan.network.cutChance;
     this.network.lateChance = plan.network.lateChance;
     this.network.ghostChance = plan.network.ghostChance;
-    this.nodes = Array.from({ length: plan.nodes }, (_, index) => new SimNode(world, this.network, { id: index + 1, clusterId: CLUSTER_ID, settings: settingsOf(plan, index + 1) }));
+    this.nodes = Array.from({ length: plan.nodes }, (_, index) => new SimNode(world, this.network, {
+      id: index + 1, clusterId: CLUSTER_ID, settings: settingsOf(plan, index + 1), ...(plan.dynamicVoters && { format: (node: SimNode) => formatVoter(node, CLUSTER_ID) }),
+    }));
     this.invariants = new Invariants(world, this.nodes);
     this.history = new History(() => world.nowMs);
     this.history.onAcknowledged = (send) => this.invariants.acknowledged(send);
@@ -134,11 +139,15 @@ class Simulation implements Cluster {
 
   async #createTopic(): Promise<void> {
     const client = this.#client('admin');
-    this.#admin = new Admin(client, this.nodes.map((node) => node.id));
+    const configs = this.plan.topicConfigs.map((config) => {
+      const [name, value] = config.split('=');
+      return { name: name!, value: value! };
+    });
+    this.#admin = new Admin(client, this.nodes);
     for (;;) {
       try {
         const answer = await client.ask(CreateTopics, {
-          topics: [{ name: TOPIC, numPartitions: this.plan.partitions, replicationFactor: Math.min(3, this.plan.nodes), assignments: [], configs: [] }], timeoutMs: 5000, validateOnly: false,
+          topics: [{ name: TOPIC, numPartitions: this.plan.partitions, replicationFactor: Math.min(3, this.plan.nodes), assignments: [], configs }], timeoutMs: 5000, validateOnly: false,
         }, 6000);
         const { errorCode } = answer.topics[0]!;
         this.world.trace(() => `CreateTopics ${errorName(errorCode)}`);
@@ -155,7 +164,7 @@ class Simulation implements Cluster {
     for (let i = 0; i < plan.producers; i++) this.#startProducer();
     for (let i = 0; i < plan.consumers; i++) {
       const client = this.#client('c');
-      for (let partition = 0; partition < plan.partitions; partition++) this.#run(client, new SimConsumer(client, { topic: TOPIC, partition }).run());
+      for (let partition = 0; partition < plan.partitions; partition++) this.#run(client, new SimConsumer(client, this.#consumed(partition)).run());
     }
     for (let i = 0; i < plan.committers; i++) {
       const client = this.#client('o');
@@ -170,6 +179,10 @@ class Simulation implements Cluster {
       this.#askers.push(member);
       this.#run(client, member.run());
     }
+  }
+
+  #consumed(partition: number): ConsumerOptions {
+    return { topic: TOPIC, partition, logStart: () => this.invariants.logStarts.highestOf(`${TOPIC}-${partition}`), isDamaged: (id) => this.nodes[id - 1]!.isDamaged };
   }
 
   #startProducer(): void {
@@ -237,10 +250,11 @@ class Simulation implements Cluster {
     if (world.failure !== undefined) return;
     for (const client of this.#clients) client.stopping = true;
     const client = this.#client('f');
-    const readers = Array.from({ length: plan.partitions }, (_, partition) => new SimConsumer(client, { topic: TOPIC, partition, final: true }));
+    const readers = Array.from({ length: plan.partitions }, (_, partition) => new SimConsumer(client, { ...this.#consumed(partition), final: true }));
     for (const reader of readers) this.#run(client, reader.run());
     await world.run(world.nowMs + FINAL_READ_MS_MAX, () => readers.every((reader) => reader.isAtEnd));
     client.stopping = true;
+    for (const reader of readers) this.#readFrom.set(`${TOPIC}-${reader.partition}`, reader.beganAt);
     const behind = readers.find((reader) => !reader.isAtEnd);
     if (behind !== undefined) world.fail(`liveness: ${behind.name} is at ${behind.position} of ${behind.highWatermark} in the end (${behind.last}); ${this.#state()}`);
   }
@@ -250,7 +264,7 @@ class Simulation implements Cluster {
     for (const name of this.#admin?.created ?? []) {
       if (world.failure === undefined && this.invariants.newest?.topic(name) === undefined) world.fail(`metadata: topic ${name} was created, acknowledged, and is not there`);
     }
-    const anomalies = check(this.history.operations, { complete: world.failure === undefined });
+    const anomalies = check(this.history.operations, { complete: world.failure === undefined, logStarts: this.#readFrom });
     if (anomalies.length > 0 && world.failure === undefined) world.fail(`history: ${anomalies.slice(0, 5).map(({ name, about }) => `${name} ${about}`).join('; ')}${anomalies.length > 5 ? ` and ${anomalies.length - 5} more` : ''}`);
   }
 
@@ -274,14 +288,15 @@ class Simulation implements Cluster {
 
 function settingsOf(plan: Plan, id: number): string[] {
   const host = addressOf(id);
-  // The fourth node is a broker only: it may lose its disk without having voted.
-  const votes = id <= 3;
+  // With static voters the fourth node is a broker only: it may lose its disk without having voted.
+  const votes = id <= 3 || plan.dynamicVoters;
   const voters = Array.from({ length: Math.min(3, plan.nodes) }, (_, index) => `${index + 1}@${addressOf(index + 1)}:${CONTROLLER_PORT}`);
   return [
     `node.id=${id}`, `process.roles=${votes ? 'broker,controller' : 'broker'}`,
     `listeners=PLAINTEXT://${host}:${BROKER_PORT}${votes && plan.nodes > 1 ? `,CONTROLLER://${host}:${CONTROLLER_PORT}` : ''}`,
     'controller.listener.names=CONTROLLER', 'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
-    ...(plan.nodes > 1 ? [`controller.quorum.voters=${voters.join()}`] : []),
+    ...(plan.dynamicVoters ? [`controller.quorum.bootstrap.servers=${Array.from({ length: plan.nodes }, (_, index) => `${addressOf(index + 1)}:${CONTROLLER_PORT}`).join()}`] : []),
+    ...(plan.nodes > 1 && !plan.dynamicVoters ? [`controller.quorum.voters=${voters.join()}`] : []),
     ...plan.settings,
   ];
 }
