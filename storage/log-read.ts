@@ -190,7 +190,9 @@ async function readSegment(log: ReadableLog, segment: Segment, startOffset: numb
   segment.handle.pins++;
   try {
     for (;;) {
-      if (position >= end) return undefined;
+      if (position === end) return undefined;
+      // Batches end where the segment does. A length that leads beyond is not what was written: what follows must not be taken for the next segment's.
+      if (position > end) return damagedRead(log, segment, startOffset, truncations);
       const length = Math.min(wanted, end - position);
       if (lent !== undefined && lent.length < length) lent = giveBack(options, lent);
       lent ??= options.buffers?.take(length);
@@ -208,8 +210,8 @@ async function readSegment(log: ReadableLog, segment: Segment, startOffset: numb
         if (storedLastOffset(buffer, at) >= startOffset) break;
       }
       if (!hasHeader(buffer, at, filled)) {
-        // Behind the last batch, or between two chunks of the walk.
-        if (at === 0) return undefined;
+        // Between two chunks of the walk; or what is left is no batch.
+        if (at === 0) return damagedRead(log, segment, startOffset, truncations);
         position += at;
         continue;
       }

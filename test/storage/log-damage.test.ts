@@ -92,6 +92,25 @@ describe('a reader that comes upon it', () => {
     }
   });
 
+  test('does not go on with the next segment where the one before is torn, or a length leads out of it', async () => {
+    const torn = (bytes: Buffer): Buffer => bytes.subarray(0, 2 * batchBytes + 20);
+    const longer = (bytes: Buffer): Buffer => (bytes.writeInt32BE(4 * batchBytes, batchBytes + 8), bytes);
+    for (const change of [torn, longer]) {
+      disk = new MemoryDisk();
+      const config = { segmentBytes: 3 * batchBytes };
+      const before = open({ config });
+      await fill(before, numbered(6));
+      await before.close();
+      edit(change);
+      const log = open({ config, recoveryPoint: 6, cleanShutdown: true });
+      expect(log.segments.all.map(({ baseOffset }) => baseOffset)).toEqual([0, 3]);
+      const found: number[] = [];
+      log.damage.onFound = (offset) => (found.push(offset), true);
+      expect(await log.read(2, READ)).toMatchObject({ error: ErrorCode.KAFKA_STORAGE_ERROR, bytes: 0 });
+      expect(found).toEqual([2]);
+    }
+  });
+
   test('has what was found looked at once, and what this process has written not at all', async () => {
     const log = open({ recoveryPoint: 6, cleanShutdown: true });
     log.damage.onFound = () => true;
